@@ -1,0 +1,54 @@
+# evcharge: the charging state of an EV gateway, inside PostgreSQL
+#
+#	make				build the extension
+#	make install		install it into the server that pg_config names
+#	make installcheck	run the tests against a running server
+#	make help			list all targets
+#
+# The version stands in evcharge.control and nowhere else.
+
+EXTENSION    = evcharge
+EXTVERSION   = $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" evcharge.control)
+INSTALL_SQL  = sql/$(EXTENSION)--$(EXTVERSION).sql
+
+MODULE_big   = evcharge
+PROTOS       = charge_point_gateway_format
+GENERATED    = $(PROTOS:%=src/%.pb-c.c)
+SOURCES      = $(filter-out %.pb-c.c, $(sort $(wildcard src/*.c)))
+OBJS         = $(GENERATED:.c=.o) $(SOURCES:.c=.o)
+
+DATA         = $(filter-out $(INSTALL_SQL), $(wildcard sql/*--*.sql))
+DATA_built   = $(INSTALL_SQL)
+EXTRA_CLEAN  = $(GENERATED) $(GENERATED:.c=.h) $(OBJS:.o=.d)
+
+REGRESS      = install prepare message message_json message_operators fsm \
+               boot connector authorize charging transaction_report progress \
+               state auth_list envelope batch events contract search_path views access
+REGRESS_OPTS = --inputdir=test --load-extension=evcharge
+ISOLATION      = start_race boot_race notify
+ISOLATION_OPTS = --inputdir=test --outputdir=. --load-extension=evcharge
+TAP_TESTS    = 1
+PROVE_TESTS  = test/t/*.pl
+
+# The server's headers are not ours to warn about: -isystem keeps -Wextra to src/.
+PG_CONFIG    = pg_config
+PG_CPPFLAGS  = -isystem $(shell $(PG_CONFIG) --includedir-server)
+PG_CFLAGS    = -Wall -Wextra -MMD -MP
+SHLIB_LINK   = -lprotobuf-c
+
+PGXS := $(shell $(PG_CONFIG) --pgxs)
+include $(PGXS)
+
+# Descriptors and structs are made from proto/ at build time.
+src/%.pb-c.c src/%.pb-c.h: proto/%.proto
+	protoc-c --proto_path=proto --c_out=src $(notdir $<)
+
+$(OBJS) $(OBJS:.o=.bc): $(GENERATED:.c=.h)
+-include $(OBJS:.o=.d)
+
+$(INSTALL_SQL): $(sort $(wildcard sql/install/*.sql)) evcharge.control
+	cat $(sort $(wildcard sql/install/*.sql)) > $@
+
+.PHONY: help
+help:
+	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile

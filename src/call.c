@@ -1,0 +1,301 @@
+/*
+ * call.c
+ *		Opens and closes calls, and records what happens in them.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "lib/stringinfo.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "call.h"
+#include "errors.h"
+#include "guc.h"
+#include "notify.h"
+
+#define MAX_ID_LENGTH 255
+
+/*
+ * require_argument
+ *		Raise an error if an argument is NULL.
+ *
+ * A strict function would return NULL instead, and the report be lost.
+ */
+static void
+require_argument(FunctionCallInfo fcinfo, int arg, const char *name)
+{
+	if (PG_ARGISNULL(arg))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("%s must not be null", name)));
+}
+
+/*
+ * evc_arg_id
+ *		Return an argument that is a charge_point_id.
+ */
+text *
+evc_arg_id(FunctionCallInfo fcinfo, int arg)
+{
+	require_argument(fcinfo, arg, "charge_point_id");
+	return PG_GETARG_TEXT_PP(arg);
+}
+
+/*
+ * evc_arg_bytes
+ *		Return an argument that holds the bytes of a message.
+ */
+bytea *
+evc_arg_bytes(FunctionCallInfo fcinfo, int arg, const char *name)
+{
+	require_argument(fcinfo, arg, name);
+	return PG_GETARG_BYTEA_PP(arg);
+}
+
+/*
+ * evc_arg_time
+ *		Return an argument that is a time; NULL is the transaction's.
+ */
+TimestampTz
+evc_arg_time(FunctionCallInfo fcinfo, int arg)
+{
+	TimestampTz time = PG_ARGISNULL(arg) ? GetCurrentTransactionStartTimestamp() :
+	PG_GETARG_TIMESTAMPTZ(arg);
+
+	if (TIMESTAMP_NOT_FINITE(time))
+		ereport(ERROR,
+				(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
+				 errmsg("a time of charging must be finite")));
+	return time;
+}
+
+/*
+ * evc_call_begin
+ *		Begin a call about one charge point.
+ */
+void
+evc_call_begin(EvcCall *call, text *id, bool read_only)
+{
+	memset(call, 0, sizeof(EvcCall));
+	call->caller = CurrentMemoryContext;
+	call->id = text_to_cstring(id);
+	call->now = GetCurrentTimestamp();
+	evc_store_begin(&call->store, PointerGetDatum(id), read_only);
+}
+
+/*
+ * lock
+ *		Lock the charge point and make its row say what is used, not reserved.
+ *
+ * A counter of transaction ids that the reservation took past its end reads 0.
+ */
+static bool
+lock(EvcCall *call, TimestampTz seen, EvcReserve reserve)
+{
+	if (!evc_store_lock(&call->store, seen, reserve, &call->row))
+		return false;
+
+	call->locked = call->row;
+	call->row.last_event_id -= reserve.events;
+	call->row.auth_list_version -= reserve.list_versions;
+	if (reserve.transactions > 0)
+		call->row.last_transaction_id =
+			call->row.last_transaction_id == 0 ? PG_INT32_MAX :
+			call->row.last_transaction_id - reserve.transactions;
+	return true;
+}
+
+/*
+ * evc_call_lock
+ *		Lock the charge point for a request; false if it is unknown.
+ */
+bool
+evc_call_lock(EvcCall *call, EvcReserve reserve)
+{
+	return lock(call, EVC_NO_TIME, reserve);
+}
+
+/*
+ * register_and_lock
+ *		Make the row of an unknown charge point, and lock it.
+ *
+ * Another call may do the same at the same time: one makes the row, the other
+ * waits for it and finds it.  Returns whether it was this one.
+ */
+static bool
+register_and_lock(EvcCall *call, TimestampTz seen, EvcReserve reserve,
+				  const char *registration)
+{
+	size_t		length = strlen(call->id);
+	bool		made;
+
+	if (length < 1 || length > MAX_ID_LENGTH)
+		ereport(ERROR,
+				(errcode(ERRCODE_EVC_INVALID_VALUE),
+				 errmsg("invalid charge_point_id"),
+				 errdetail("It has %zu bytes; 1 to %d are allowed.",
+						   length, MAX_ID_LENGTH)));
+
+	made = evc_store_register(&call->store, registration, call->now);
+	if (!lock(call, seen, reserve))
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 errmsg("could not register charge point \"%s\"", call->id),
+				 errdetail("It was registered and removed at the same time."),
+				 errhint("Retry the transaction.")));
+	if (made)
+		evc_call_event(call, EVC_REGISTERED, EVC_NO_ID, EVC_NO_ID,
+					   NULL, registration, call->now);
+	return made;
+}
+
+/*
+ * evc_call_lock_report
+ *		Lock the charge point for a report, which is a sign of life.
+ *
+ * A charge point that nobody knows is registered: what it reports is recorded,
+ * never refused.  That it did not boot first is odd.
+ */
+void
+evc_call_lock_report(EvcCall *call, EvcReserve reserve, bool boot)
+{
+	if (lock(call, call->now, reserve))
+		return;
+	if (register_and_lock(call, call->now, reserve,
+						  evc_auto_register ? "Accepted" : "Pending") && !boot)
+		evc_call_anomaly(call, "unknown_charge_point", EVC_NO_ID, EVC_NO_ID,
+						 NULL, call->now,
+						 "The charge point reports without having booted.");
+}
+
+/*
+ * evc_call_lock_or_register
+ *		Lock the charge point, known or not, without a sign of life.
+ *
+ * Returns whether it was unknown.
+ */
+bool
+evc_call_lock_or_register(EvcCall *call, EvcReserve reserve,
+						  const char *registration)
+{
+	if (lock(call, EVC_NO_TIME, reserve))
+		return false;
+	return register_and_lock(call, EVC_NO_TIME, reserve, registration);
+}
+
+/*
+ * record
+ *		Give an event its number, write it, announce it.
+ */
+static void
+record(EvcCall *call, EvcEvent *event)
+{
+	event->event_id = ++call->row.last_event_id;
+	event->recorded_at = call->now;
+	if (event->occurred_at == EVC_NO_TIME)
+		event->occurred_at = call->now;
+	evc_store_insert_event(&call->store, event);
+	evc_notify_event(call->id, event);
+}
+
+/*
+ * evc_call_event
+ *		Record a change and return the number of its event.
+ */
+int64
+evc_call_event(EvcCall *call, EvcEventKind kind,
+			   int32 connector_id, int32 transaction_id,
+			   const char *old_value, const char *new_value,
+			   TimestampTz occurred_at)
+{
+	EvcEvent	event = {
+		.kind = kind,
+		.connector_id = connector_id,
+		.transaction_id = transaction_id,
+		.old_value = old_value,
+		.new_value = new_value,
+		.occurred_at = occurred_at,
+	};
+
+	record(call, &event);
+	return event.event_id;
+}
+
+/*
+ * evc_call_anomaly
+ *		Record that something is odd: a word to filter by, the text that was
+ *		reported (or NULL), a sentence.
+ *
+ * Neither may hold personal data, which readers of events must not see.
+ */
+void
+evc_call_anomaly(EvcCall *call, const char *reason,
+				 int32 connector_id, int32 transaction_id,
+				 const char *reported, TimestampTz occurred_at,
+				 const char *detail,...)
+{
+	EvcEvent	event = {
+		.kind = EVC_ANOMALY,
+		.connector_id = connector_id,
+		.transaction_id = transaction_id,
+		.new_value = reported,
+		.reason = reason,
+		.occurred_at = occurred_at,
+	};
+	StringInfoData sentence;
+
+	initStringInfo(&sentence);
+	for (;;)
+	{
+		va_list		args;
+		int			needed;
+
+		va_start(args, detail);
+		needed = appendStringInfoVA(&sentence, detail, args);
+		va_end(args);
+		if (needed == 0)
+			break;
+		enlargeStringInfo(&sentence, needed);
+	}
+	event.detail = sentence.data;
+	record(call, &event);
+}
+
+/*
+ * evc_call_end
+ *		Settle the row of the charge point, and close SQL.
+ *
+ * The usual call used what it reserved, and there is nothing to write.
+ */
+void
+evc_call_end(EvcCall *call)
+{
+	const EvcChargePoint *row = &call->row;
+	const EvcChargePoint *locked = &call->locked;
+
+	if (!call->store.read_only &&
+		(call->changed ||
+		 row->last_event_id != locked->last_event_id ||
+		 row->last_transaction_id != locked->last_transaction_id ||
+		 row->auth_list_version != locked->auth_list_version ||
+		 row->auth_list_kept_from != locked->auth_list_kept_from))
+		evc_store_update_charge_point(&call->store, row);
+	evc_store_end(&call->store);
+}
+
+/*
+ * evc_call_answer
+ *		End the call and return its answer as wire bytes.
+ */
+bytea *
+evc_call_answer(EvcCall *call, const ProtobufCMessage *answer)
+{
+	MemoryContext old = MemoryContextSwitchTo(call->caller);
+	bytea	   *bytes = evc_message_pack(answer);
+
+	MemoryContextSwitchTo(old);
+	evc_call_end(call);
+	return bytes;
+}

@@ -1,0 +1,25 @@
+/*
+ * evcharge.c
+ *		What the server calls when it loads the library.
+ */
+#include "postgres.h"
+
+#include "fmgr.h"
+
+#include "guc.h"
+#include "store.h"
+
+PG_MODULE_MAGIC;
+
+void		_PG_init(void);
+
+/*
+ * _PG_init
+ *		Make the library ready: settings first, then what watches the tables.
+ */
+void
+_PG_init(void)
+{
+	evc_guc_init();
+	evc_store_init();
+}

@@ -1,0 +1,457 @@
+/*
+ * feed.c
+ *		events_since(): the events of all charge points, each exactly once to a
+ *		reader that gives back the cursor it got.
+ *
+ * Events are read in the order of the transactions that wrote them.  "Larger
+ * than the last" would skip a transaction that began early and commits late, so
+ * a cursor is a snapshot: what it sees has been read, and all else has not.
+ * When there is more than a call may return, the cursor also holds the newer
+ * snapshot that is being read and the place in it.
+ *
+ * Transaction ids mean nothing in another cluster.  After a restore the events
+ * of the old one are still told by its system identifier, no new ones come to
+ * them, and they are read to their end before those of this cluster.
+ */
+#include "postgres.h"
+
+#include "access/transam.h"
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "catalog/pg_type.h"
+#include "funcapi.h"
+#include "utils/builtins.h"
+#include "utils/snapmgr.h"
+
+#include "errors.h"
+#include "store.h"
+
+#define CURSOR_VERSION	"1"
+#define END_OF_XIDS		PG_UINT64_MAX
+
+/* Transactions that are seen: those below "end" but for the ones in "running". */
+typedef struct Seen
+{
+	uint64		end;
+	uint64	   *running;		/* ascending */
+	int			count;
+} Seen;
+
+typedef struct Cursor
+{
+	int64		cluster;
+	Seen		read;			/* all of this was read */
+	bool		reading;		/* and of that, all up to a place: */
+	Seen		now;
+	uint64		after;
+	int64		after_event_id;
+	const char *after_charge_point_id;
+} Cursor;
+
+static const Seen nothing = {0, NULL, 0};
+static const Seen everything = {END_OF_XIDS, NULL, 0};
+
+/*
+ * widen
+ *		Return a transaction id with its epoch.
+ */
+static uint64
+widen(TransactionId xid, FullTransactionId next)
+{
+	uint64		epoch = EpochFromFullTransactionId(next);
+
+	if (xid > XidFromFullTransactionId(next))
+		epoch--;
+	return (epoch << 32) | xid;
+}
+
+static int
+compare_xids(const void *a, const void *b)
+{
+	uint64		x = *(const uint64 *) a;
+	uint64		y = *(const uint64 *) b;
+
+	return (x > y) - (x < y);
+}
+
+/*
+ * seen_now
+ *		Return what the snapshot of the calling query sees.
+ *
+ * But not the transaction that asks: it may write more, or be rolled back.  On
+ * a standby running transactions stand among the subtransactions; if there are
+ * too many to be listed, only what is older than all of them counts.
+ */
+static Seen
+seen_now(void)
+{
+	Snapshot	snapshot = GetActiveSnapshot();
+	FullTransactionId next = ReadNextFullTransactionId();
+	TransactionId own = GetTopTransactionIdIfAny();
+	const TransactionId *running = snapshot->xip;
+	int			count = (int) snapshot->xcnt;
+	Seen		seen;
+
+	seen.end = widen(snapshot->xmax, next);
+	if (snapshot->takenDuringRecovery)
+	{
+		running = snapshot->subxip;
+		count = snapshot->subxcnt;
+		if (snapshot->suboverflowed)
+		{
+			seen.end = widen(snapshot->xmin, next);
+			count = 0;
+		}
+	}
+
+	seen.running = palloc(sizeof(uint64) * (count + 1));
+	for (int i = 0; i < count; i++)
+		seen.running[i] = widen(running[i], next);
+	if (TransactionIdIsValid(own) && widen(own, next) < seen.end)
+		seen.running[count++] = widen(own, next);
+	seen.count = count;
+	qsort(seen.running, count, sizeof(uint64), compare_xids);
+	return seen;
+}
+
+/*
+ * write_seen
+ *		Write a snapshot as "end/running,running".
+ */
+static void
+write_seen(StringInfo out, const Seen *seen)
+{
+	appendStringInfo(out, UINT64_FORMAT "/", seen->end);
+	for (int i = 0; i < seen->count; i++)
+		appendStringInfo(out, "%s" UINT64_FORMAT, i == 0 ? "" : ",",
+						 seen->running[i]);
+}
+
+/*
+ * write_cursor
+ *		Write a cursor; the id of the charge point comes last because it may
+ *		hold anything.
+ */
+static char *
+write_cursor(const Cursor *cursor)
+{
+	StringInfoData out;
+
+	initStringInfo(&out);
+	appendStringInfo(&out, CURSOR_VERSION "/" INT64_FORMAT "/",
+					 cursor->cluster);
+	write_seen(&out, &cursor->read);
+	if (cursor->reading)
+	{
+		appendStringInfoChar(&out, '/');
+		write_seen(&out, &cursor->now);
+		appendStringInfo(&out, "/" UINT64_FORMAT "/" INT64_FORMAT "/%s",
+						 cursor->after, cursor->after_event_id,
+						 cursor->after_charge_point_id);
+	}
+	return out.data;
+}
+
+/*
+ * bad_cursor
+ *		Raise the error of a text that is no cursor.
+ */
+static void pg_attribute_noreturn()
+bad_cursor(const char *text)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_EVC_INVALID_VALUE),
+			 errmsg("invalid cursor: \"%s\"", text),
+			 errdetail("A cursor is a text that events_since() or event_cursor() returned."),
+			 errhint("Give NULL to read from the beginning.")));
+}
+
+/*
+ * read_number
+ *		Read an unsigned number of a cursor.
+ */
+static bool
+read_number(const char **p, uint64 *value)
+{
+	char	   *end;
+
+	if (**p < '0' || **p > '9')
+		return false;
+	errno = 0;
+	*value = strtou64(*p, &end, 10);
+	*p = end;
+	return errno == 0;
+}
+
+/*
+ * read_slash
+ *		Read the separator of a cursor.
+ */
+static bool
+read_slash(const char **p)
+{
+	return *(*p)++ == '/';
+}
+
+/*
+ * read_seen
+ *		Read a snapshot of a cursor.
+ */
+static bool
+read_seen(const char **p, Seen *seen)
+{
+	size_t		most = strlen(*p) / 2 + 1;
+
+	if (!read_number(p, &seen->end) || !read_slash(p))
+		return false;
+	seen->running = palloc(sizeof(uint64) * most);
+	seen->count = 0;
+	while (**p >= '0' && **p <= '9')
+	{
+		if (!read_number(p, &seen->running[seen->count++]))
+			return false;
+		if (**p != ',')
+			break;
+		(*p)++;
+	}
+	qsort(seen->running, seen->count, sizeof(uint64), compare_xids);
+	return true;
+}
+
+/*
+ * read_cursor
+ *		Read a cursor, or raise an error.
+ */
+static Cursor
+read_cursor(const char *text)
+{
+	Cursor		cursor = {0};
+	const char *p = text;
+	uint64		number;
+	bool		negative;
+
+	if (strncmp(p, CURSOR_VERSION "/", 2) != 0)
+		bad_cursor(text);
+	p += 2;
+	negative = *p == '-';
+	if (negative)
+		p++;
+	if (!read_number(&p, &number) || !read_slash(&p) ||
+		!read_seen(&p, &cursor.read))
+		bad_cursor(text);
+	cursor.cluster = (int64) (negative ? -number : number);
+
+	cursor.reading = *p != '\0';
+	if (!cursor.reading)
+		return cursor;
+	if (!read_slash(&p) || !read_seen(&p, &cursor.now) ||
+		!read_slash(&p) || !read_number(&p, &cursor.after) ||
+		!read_slash(&p) || !read_number(&p, &number) || !read_slash(&p))
+		bad_cursor(text);
+	cursor.after_event_id = (int64) number;
+	cursor.after_charge_point_id = p;
+	return cursor;
+}
+
+/* A call of events_since(): where it reads, and what it may still return. */
+typedef struct Feed
+{
+	EvcStore	store;
+	ReturnSetInfo *rsinfo;
+	Cursor		cursor;
+	int64		left;
+} Feed;
+
+/*
+ * put_events
+ *		Return events as rows, each with the cursor behind it.
+ *
+ * "last" says that nothing is left of the snapshot that is being read, so the
+ * cursor of the last row need not remember a place in it.
+ */
+static void
+put_events(Feed *feed, List *events, bool last)
+{
+	ListCell   *lc;
+
+	foreach(lc, events)
+	{
+		EvcFeedEvent *event = lfirst(lc);
+		Cursor		behind = feed->cursor;
+		Datum		values[EVC_FEED_COLUMNS + 1];
+		bool		nulls[EVC_FEED_COLUMNS + 1];
+
+		if (last && event == llast(events))
+		{
+			behind.read = behind.now;
+			behind.reading = false;
+		}
+		else
+		{
+			behind.after = event->written_by;
+			behind.after_event_id = event->event_id;
+			behind.after_charge_point_id = event->charge_point_id;
+		}
+		memcpy(values, event->values, sizeof(event->values));
+		memcpy(nulls, event->isnull, sizeof(event->isnull));
+		values[EVC_FEED_COLUMNS] = CStringGetTextDatum(write_cursor(&behind));
+		nulls[EVC_FEED_COLUMNS] = false;
+		tuplestore_putvalues(feed->rsinfo->setResult, feed->rsinfo->setDesc,
+							 values, nulls);
+		feed->cursor = behind;
+	}
+	feed->left -= list_length(events);
+}
+
+/*
+ * read_range
+ *		Read what the transactions of a range wrote and "now" sees, after the
+ *		place of the cursor.
+ */
+static List *
+read_range(Feed *feed, uint64 from, uint64 to)
+{
+	const Cursor *cursor = &feed->cursor;
+	EvcFeedRange range = {
+		.cluster = cursor->cluster,
+		.from = Max(from, cursor->after),
+		.to = Min(to, cursor->now.end),
+		.but = cursor->now.running,
+		.but_count = cursor->now.count,
+		.after = cursor->after,
+		.after_charge_point_id = cursor->after_charge_point_id,
+		.after_event_id = cursor->after_event_id,
+	};
+
+	if (range.from >= range.to)
+		return NIL;
+	return evc_store_read_feed(&feed->store, &range, (int) feed->left);
+}
+
+/*
+ * read_snapshot
+ *		Return what "now" of the cursor sees and "read" does not, as far as may
+ *		be; then everything that it sees is read.
+ *
+ * Transactions that were running when "read" was taken come first: they are
+ * older than all that began after it.
+ */
+static void
+read_snapshot(Feed *feed)
+{
+	Cursor	   *cursor = &feed->cursor;
+	Seen		read = cursor->read;
+
+	for (int i = 0; i <= read.count && feed->left > 0; i++)
+	{
+		List	   *events = i < read.count ?
+			read_range(feed, read.running[i], read.running[i] + 1) :
+			read_range(feed, read.end, END_OF_XIDS);
+
+		put_events(feed, events,
+				   i == read.count && list_length(events) < feed->left);
+	}
+	if (feed->left > 0)
+	{
+		cursor->read = cursor->now;
+		cursor->reading = false;
+	}
+}
+
+/*
+ * read_cluster
+ *		Return the events of one cluster from the place of the cursor on.
+ */
+static void
+read_cluster(Feed *feed, bool own)
+{
+	Cursor	   *cursor = &feed->cursor;
+
+	if (cursor->reading)
+		read_snapshot(feed);
+	if (feed->left == 0)
+		return;
+
+	cursor->reading = true;
+	cursor->now = own ? seen_now() : everything;
+	cursor->after = 0;
+	cursor->after_event_id = 0;
+	cursor->after_charge_point_id = "";
+	read_snapshot(feed);
+}
+
+/*
+ * events_since(cursor text, max_rows int)
+ *		Return events in an order in which each comes once.
+ */
+PG_FUNCTION_INFO_V1(evc_events_since);
+Datum
+evc_events_since(PG_FUNCTION_ARGS)
+{
+	int64		here = (int64) GetSystemIdentifier();
+	Feed		feed = {.rsinfo = (ReturnSetInfo *) fcinfo->resultinfo};
+	bool		begun = PG_ARGISNULL(0);
+	List	   *clusters;
+	ListCell   *lc;
+
+	if (!begun)
+		feed.cursor = read_cursor(text_to_cstring(PG_GETARG_TEXT_PP(0)));
+	feed.left = PG_ARGISNULL(1) ? PG_INT32_MAX : PG_GETARG_INT32(1);
+	if (feed.left < 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("max_rows must be at least 1")));
+
+	InitMaterializedSRF(fcinfo, 0);
+	evc_store_begin(&feed.store, (Datum) 0, true);
+
+	/* of several clusters, those before the cursor's have been read */
+	clusters = evc_store_list_clusters(&feed.store);
+	if (!begun)
+	{
+		begun = true;
+		foreach(lc, clusters)
+			if (*(int64 *) lfirst(lc) == feed.cursor.cluster)
+				begun = false;
+		begun = begun && feed.cursor.cluster != here;
+	}
+	foreach(lc, clusters)
+	{
+		int64		cluster = *(int64 *) lfirst(lc);
+
+		if (cluster == here || feed.left == 0)
+			continue;
+		if (cluster == feed.cursor.cluster && !begun)
+			begun = true;
+		else if (begun)
+			feed.cursor = (Cursor) {.cluster = cluster, .read = nothing};
+		else
+			continue;
+		read_cluster(&feed, false);
+	}
+	if (feed.left > 0)
+	{
+		if (feed.cursor.cluster != here)
+			feed.cursor = (Cursor) {.cluster = here, .read = nothing};
+		read_cluster(&feed, true);
+	}
+	evc_store_end(&feed.store);
+	return (Datum) 0;
+}
+
+/*
+ * event_cursor() -> text
+ *		Return the cursor behind everything that is committed now.
+ */
+PG_FUNCTION_INFO_V1(evc_event_cursor);
+Datum
+evc_event_cursor(PG_FUNCTION_ARGS)
+{
+	Cursor		cursor = {
+		.cluster = (int64) GetSystemIdentifier(),
+		.read = seen_now(),
+	};
+
+	(void) fcinfo;
+	PG_RETURN_TEXT_P(cstring_to_text(write_cursor(&cursor)));
+}

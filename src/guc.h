@@ -1,0 +1,24 @@
+/*
+ * guc.h
+ *		The settings of evcharge.
+ */
+#ifndef EVC_GUC_H
+#define EVC_GUC_H
+
+typedef enum EvcNotifyMode
+{
+	EVC_NOTIFY_OFF,				/* events are written, nobody is told */
+	EVC_NOTIFY_COMMIT			/* NOTIFY in the transaction */
+} EvcNotifyMode;
+
+extern int	evc_auth_list_history;
+extern bool evc_auto_register;
+extern bool evc_keep_authorization;
+extern int	evc_max_message_size;
+extern int	evc_notify;
+extern int	evc_offline_after;
+
+extern const char *evc_guc_notify_name(void);
+extern void evc_guc_init(void);
+
+#endif							/* EVC_GUC_H */

@@ -1,0 +1,831 @@
+/*
+ * message_op.c
+ *		Operators of evcharge.message: looking in, comparing, merging.
+ *
+ * A path is followed in the wire bytes where they are, without unpacking: they
+ * are canonical, so a field occurs once, the search ends at the first higher
+ * number, and the entries of a map ascend.
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "access/detoast.h"
+#include "catalog/pg_type.h"
+#include "common/hashfn.h"
+#include "common/shortest_dec.h"
+#include "executor/execExpr.h"
+#include "fmgr.h"
+#include "mb/pg_wchar.h"
+#include "nodes/nodeFuncs.h"
+#include "nodes/subscripting.h"
+#include "parser/parse_coerce.h"
+#include "parser/parse_expr.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/jsonb.h"
+#include "utils/lsyscache.h"
+#include "utils/numeric.h"
+
+#include "errors.h"
+#include "json.h"
+#include "message.h"
+
+/* Where a path leads. */
+typedef enum PlaceKind
+{
+	PLACE_MESSAGE,
+	PLACE_MAP,
+	PLACE_SCALAR
+} PlaceKind;
+
+typedef struct Place
+{
+	PlaceKind	kind;
+	const ProtobufCMessageDescriptor *desc; /* of a message */
+	const ProtobufCFieldDescriptor *field;	/* of a map or a scalar */
+	EvcCursor	cursor;			/* a message's bytes; a map's entries */
+	EvcField	value;			/* of a scalar; zeros are its default */
+} Place;
+
+PG_FUNCTION_INFO_V1(evc_message_get);
+PG_FUNCTION_INFO_V1(evc_message_get_text);
+PG_FUNCTION_INFO_V1(evc_message_get_path);
+PG_FUNCTION_INFO_V1(evc_message_get_path_text);
+PG_FUNCTION_INFO_V1(evc_message_to_jsonb);
+PG_FUNCTION_INFO_V1(evc_message_subscript);
+PG_FUNCTION_INFO_V1(evc_message_merge);
+PG_FUNCTION_INFO_V1(evc_message_eq);
+PG_FUNCTION_INFO_V1(evc_message_ne);
+PG_FUNCTION_INFO_V1(evc_message_lt);
+PG_FUNCTION_INFO_V1(evc_message_le);
+PG_FUNCTION_INFO_V1(evc_message_gt);
+PG_FUNCTION_INFO_V1(evc_message_ge);
+PG_FUNCTION_INFO_V1(evc_message_cmp);
+PG_FUNCTION_INFO_V1(evc_message_hash);
+PG_FUNCTION_INFO_V1(evc_message_hash_extended);
+
+/* ---------------------------------------------------------------------------
+ * Following a path
+ * ---------------------------------------------------------------------------
+ */
+
+/* Begin a path at the message itself. */
+static Place
+root(const EvcView *view)
+{
+	Place		place = {0};
+
+	place.kind = PLACE_MESSAGE;
+	place.desc = view->desc;
+	place.cursor.at = view->wire;
+	place.cursor.end = view->wire + view->size;
+	return place;
+}
+
+/* Go from a message to the field of that name. */
+static bool
+step_into_message(Place *place, const char *name, size_t size)
+{
+	const ProtobufCMessageDescriptor *desc = place->desc;
+	const ProtobufCFieldDescriptor *wanted = evc_json_field(desc, name, size);
+	EvcField	field;
+	bool		found = false;
+
+	if (wanted == NULL)
+		return false;
+	while (evc_wire_next(&place->cursor, &field))
+	{
+		const ProtobufCFieldDescriptor *known = evc_wire_known(desc, &field);
+
+		if (known == NULL || known > wanted)
+			break;
+		if (known == wanted)
+		{
+			found = true;
+			break;
+		}
+	}
+
+	if (evc_schema_is_map(wanted))
+	{
+		place->kind = PLACE_MAP;
+		if (found)
+			place->cursor.at = field.start;
+		else
+			place->cursor.at = place->cursor.end;
+	}
+	else if (wanted->type == PROTOBUF_C_TYPE_MESSAGE)
+	{
+		if (!found)
+			return false;
+		place->desc = evc_wire_message_of(wanted);
+		place->cursor.at = field.data;
+		place->cursor.end = field.data + field.size;
+	}
+	else
+	{
+		place->kind = PLACE_SCALAR;
+		if (found)
+			place->value = field;
+		else
+			memset(&place->value, 0, sizeof(place->value));
+	}
+	place->field = wanted;
+	return true;
+}
+
+/* Read the next entry of a map: its key and its value. */
+static bool
+next_entry(EvcCursor *cursor, const ProtobufCFieldDescriptor *map,
+		   EvcField *key, EvcField *value)
+{
+	EvcField	entry;
+	EvcCursor	inner;
+
+	if (!evc_wire_next(cursor, &entry) || entry.number != map->id ||
+		entry.wire_type != EVC_WIRE_BYTES)
+		return false;
+	inner.at = entry.data;
+	inner.end = entry.data + entry.size;
+	return evc_wire_next(&inner, key) && evc_wire_next(&inner, value);
+}
+
+/* Go from a map to the message at that key. */
+static bool
+step_into_map(Place *place, text *name)
+{
+	const ProtobufCMessageDescriptor *desc = evc_wire_message_of(place->field);
+	bool		is_string = desc->fields[0].type == PROTOBUF_C_TYPE_STRING;
+	const char *wanted = NULL;
+	size_t		size = 0;
+	int32_t		number = 0;
+	EvcField	key;
+	EvcField	value;
+
+	if (is_string)
+		wanted = evc_message_utf8(name, &size);
+	else if (!evc_json_int32(VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name),
+							 &number))
+		return false;
+
+	while (next_entry(&place->cursor, place->field, &key, &value))
+	{
+		int			order;
+
+		if (!is_string)
+			order = (evc_wire_int32(key.value) > number) -
+				(evc_wire_int32(key.value) < number);
+		else
+		{
+			order = memcmp(key.data, wanted, Min(key.size, size));
+			if (order == 0)
+				order = (key.size > size) - (key.size < size);
+		}
+		if (order > 0)
+			return false;
+		if (order == 0)
+		{
+			place->kind = PLACE_MESSAGE;
+			place->desc = evc_wire_message_of(&desc->fields[1]);
+			place->cursor.at = value.data;
+			place->cursor.end = value.data + value.size;
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Go one step; false if nothing is there. */
+static bool
+step(Place *place, text *name)
+{
+	switch (place->kind)
+	{
+		case PLACE_MESSAGE:
+			return step_into_message(place, VARDATA_ANY(name),
+									 VARSIZE_ANY_EXHDR(name));
+		case PLACE_MAP:
+			return step_into_map(place, name);
+		case PLACE_SCALAR:
+			break;
+	}
+	return false;
+}
+
+/* Go along the elements of a text[]; false if nothing is there. */
+static bool
+walk(Place *place, ArrayType *path)
+{
+	Datum	   *names;
+	bool	   *nulls;
+	int			n;
+
+	deconstruct_array(path, TEXTOID, -1, false, TYPALIGN_INT,
+					  &names, &nulls, &n);
+	for (int i = 0; i < n; i++)
+	{
+		if (nulls[i] || !step(place, DatumGetTextPP(names[i])))
+			return false;
+	}
+	return true;
+}
+
+/* ---------------------------------------------------------------------------
+ * What stands there, as jsonb
+ * ---------------------------------------------------------------------------
+ */
+
+/* A string of the wire. */
+static JsonbValue
+string_value(const uint8_t *string, size_t size)
+{
+	text	   *converted;
+	JsonbValue	value;
+
+	value.type = jbvString;
+	if (size == 0)
+	{
+		value.val.string.val = pstrdup("");
+		value.val.string.len = 0;
+	}
+	else if (GetDatabaseEncoding() == PG_UTF8)
+	{
+		value.val.string.val = (char *) unconstify(uint8_t *, string);
+		value.val.string.len = (int) size;
+	}
+	else
+	{
+		converted = evc_message_text(string, size);
+		value.val.string.val = VARDATA(converted);
+		value.val.string.len = VARSIZE(converted) - VARHDRSZ;
+	}
+	return value;
+}
+
+/* A field that is neither message nor map. */
+static JsonbValue
+scalar_value(const ProtobufCFieldDescriptor *known, const EvcField *field)
+{
+	JsonbValue	value;
+	char		decimal[EVC_FLOAT_TEXT];
+	float		number;
+	Datum		datum;
+
+	switch (known->type)
+	{
+		case PROTOBUF_C_TYPE_INT32:
+			value.type = jbvNumeric;
+			value.val.numeric = int64_to_numeric(evc_wire_int32(field->value));
+			return value;
+		case PROTOBUF_C_TYPE_BOOL:
+			value.type = jbvBool;
+			value.val.boolean = field->value != 0;
+			return value;
+		case PROTOBUF_C_TYPE_FLOAT:
+			number = evc_wire_float(field->value);
+			evc_json_float(decimal, number, float_to_shortest_decimal_buf);
+			if (isnan(number) || isinf(number))
+			{
+				value.type = jbvString;
+				value.val.string.val = pstrdup(decimal);
+				value.val.string.len = (int) strlen(decimal);
+			}
+			else if (number == 0)
+			{
+				value.type = jbvNumeric;
+				value.val.numeric = int64_to_numeric(0);
+			}
+			else
+			{
+				value.type = jbvNumeric;
+				datum = DirectFunctionCall3(numeric_in,
+											CStringGetDatum(decimal),
+											ObjectIdGetDatum(InvalidOid),
+											Int32GetDatum(-1));
+				value.val.numeric = DatumGetNumeric(datum);
+			}
+			return value;
+		default:
+			return string_value(field->data, field->size);
+	}
+}
+
+static JsonbValue *push_map(JsonbParseState **state,
+							const ProtobufCFieldDescriptor *map,
+							EvcCursor *cursor);
+
+/* Write the fields of a message that are there. */
+static JsonbValue *
+push_message(JsonbParseState **state, const ProtobufCMessageDescriptor *desc,
+			 EvcCursor cursor)
+{
+	EvcField	field;
+
+	pushJsonbValue(state, WJB_BEGIN_OBJECT, NULL);
+	while (evc_wire_next(&cursor, &field))
+	{
+		const ProtobufCFieldDescriptor *known = evc_wire_known(desc, &field);
+		JsonbValue	value;
+
+		if (known == NULL)
+			break;				/* the unknown fields are last */
+
+		value.type = jbvString;
+		value.val.string.val = palloc(strlen(known->name));
+		value.val.string.len = (int) evc_json_name(value.val.string.val,
+												   known);
+		pushJsonbValue(state, WJB_KEY, &value);
+
+		if (evc_schema_is_map(known))
+		{
+			cursor.at = field.start;
+			push_map(state, known, &cursor);
+			if (cursor.at == field.start)
+				break;			/* damaged */
+		}
+		else if (known->type == PROTOBUF_C_TYPE_MESSAGE)
+		{
+			EvcCursor	inner = {field.data, field.data + field.size};
+
+			push_message(state, evc_wire_message_of(known), inner);
+		}
+		else
+		{
+			value = scalar_value(known, &field);
+			pushJsonbValue(state, WJB_VALUE, &value);
+		}
+	}
+	return pushJsonbValue(state, WJB_END_OBJECT, NULL);
+}
+
+/* Write the entries of a map, and leave the cursor behind them. */
+static JsonbValue *
+push_map(JsonbParseState **state, const ProtobufCFieldDescriptor *map,
+		 EvcCursor *cursor)
+{
+	const ProtobufCMessageDescriptor *desc = evc_wire_message_of(map);
+	EvcCursor	ahead = *cursor;
+	EvcField	key;
+	EvcField	field;
+
+	pushJsonbValue(state, WJB_BEGIN_OBJECT, NULL);
+	while (next_entry(&ahead, map, &key, &field))
+	{
+		EvcCursor	inner = {field.data, field.data + field.size};
+		JsonbValue	name;
+
+		*cursor = ahead;
+		if (desc->fields[0].type == PROTOBUF_C_TYPE_STRING)
+			name = string_value(key.data, key.size);
+		else
+		{
+			name.type = jbvString;
+			name.val.string.val = psprintf("%d", evc_wire_int32(key.value));
+			name.val.string.len = (int) strlen(name.val.string.val);
+		}
+		pushJsonbValue(state, WJB_KEY, &name);
+		push_message(state, evc_wire_message_of(&desc->fields[1]), inner);
+	}
+	return pushJsonbValue(state, WJB_END_OBJECT, NULL);
+}
+
+/* What a path leads to, as a value of jsonb. */
+static Jsonb *
+place_to_jsonb(const Place *place)
+{
+	JsonbParseState *state = NULL;
+	EvcCursor	cursor = place->cursor;
+	JsonbValue	scalar;
+
+	switch (place->kind)
+	{
+		case PLACE_MESSAGE:
+			return JsonbValueToJsonb(push_message(&state, place->desc,
+												  cursor));
+		case PLACE_MAP:
+			return JsonbValueToJsonb(push_map(&state, place->field, &cursor));
+		case PLACE_SCALAR:
+			break;
+	}
+	scalar = scalar_value(place->field, &place->value);
+	return JsonbValueToJsonb(&scalar);
+}
+
+/* The same as text: a string without quotes, the rest as jsonb prints it. */
+static text *
+place_to_text(const Place *place)
+{
+	Jsonb	   *jsonb;
+	char		buffer[EVC_FLOAT_TEXT];
+	int			size;
+
+	if (place->kind == PLACE_SCALAR)
+	{
+		switch (place->field->type)
+		{
+			case PROTOBUF_C_TYPE_STRING:
+				return evc_message_text(place->value.data, place->value.size);
+			case PROTOBUF_C_TYPE_INT32:
+				size = pg_ltoa(evc_wire_int32(place->value.value), buffer);
+				return cstring_to_text_with_len(buffer, size);
+			case PROTOBUF_C_TYPE_BOOL:
+				return cstring_to_text(place->value.value != 0 ?
+									   "true" : "false");
+			default:
+				break;
+		}
+	}
+	jsonb = place_to_jsonb(place);
+	if (JB_ROOT_IS_SCALAR(jsonb))
+	{
+		JsonbValue	value;
+
+		JsonbExtractScalar(&jsonb->root, &value);
+		if (value.type == jbvString)
+			return cstring_to_text_with_len(value.val.string.val,
+											value.val.string.len);
+	}
+	return cstring_to_text(JsonbToCString(NULL, &jsonb->root,
+										  VARSIZE(jsonb)));
+}
+
+/*
+ * evc_message_get
+ *		message -> text: a field or the value of a map, as jsonb.
+ */
+Datum
+evc_message_get(PG_FUNCTION_ARGS)
+{
+	EvcView		view = evc_message_view(PG_GETARG_DATUM(0));
+	Place		place = root(&view);
+
+	if (!step(&place, PG_GETARG_TEXT_PP(1)))
+		PG_RETURN_NULL();
+	PG_RETURN_JSONB_P(place_to_jsonb(&place));
+}
+
+/*
+ * evc_message_get_text
+ *		message ->> text: the same as text.
+ */
+Datum
+evc_message_get_text(PG_FUNCTION_ARGS)
+{
+	EvcView		view = evc_message_view(PG_GETARG_DATUM(0));
+	Place		place = root(&view);
+
+	if (!step(&place, PG_GETARG_TEXT_PP(1)))
+		PG_RETURN_NULL();
+	PG_RETURN_TEXT_P(place_to_text(&place));
+}
+
+/*
+ * evc_message_get_path
+ *		message #> text[]: what a path leads to, as jsonb.
+ */
+Datum
+evc_message_get_path(PG_FUNCTION_ARGS)
+{
+	EvcView		view = evc_message_view(PG_GETARG_DATUM(0));
+	Place		place = root(&view);
+
+	if (!walk(&place, PG_GETARG_ARRAYTYPE_P(1)))
+		PG_RETURN_NULL();
+	PG_RETURN_JSONB_P(place_to_jsonb(&place));
+}
+
+/*
+ * evc_message_get_path_text
+ *		message #>> text[]: the same as text.
+ */
+Datum
+evc_message_get_path_text(PG_FUNCTION_ARGS)
+{
+	EvcView		view = evc_message_view(PG_GETARG_DATUM(0));
+	Place		place = root(&view);
+
+	if (!walk(&place, PG_GETARG_ARRAYTYPE_P(1)))
+		PG_RETURN_NULL();
+	PG_RETURN_TEXT_P(place_to_text(&place));
+}
+
+/*
+ * evc_message_to_jsonb
+ *		The cast to jsonb.
+ */
+Datum
+evc_message_to_jsonb(PG_FUNCTION_ARGS)
+{
+	EvcView		view = evc_message_view(PG_GETARG_DATUM(0));
+	Place		place = root(&view);
+
+	PG_RETURN_JSONB_P(place_to_jsonb(&place));
+}
+
+/* ---------------------------------------------------------------------------
+ * Subscripts
+ * ---------------------------------------------------------------------------
+ */
+
+/*
+ * Make m['connectors']['1'] an expression that gives jsonb.
+ *
+ * A subscript is a name or a key: text, or a number as the key of a map.
+ */
+static void
+subscript_transform(SubscriptingRef *sbsref, List *indirection,
+					ParseState *pstate, bool is_slice, bool is_assignment)
+{
+	List	   *subscripts = NIL;
+	ListCell   *cell;
+
+	if (is_assignment)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("a message cannot be changed by a subscript"),
+				 errdetail("A subscript of a message reads only."),
+				 errhint("Merge another message into it with the operator ||.")));
+
+	foreach(cell, indirection)
+	{
+		A_Indices  *indices = lfirst_node(A_Indices, cell);
+		Node	   *subscript;
+		Oid			type;
+		char		category;
+		bool		preferred;
+
+		if (is_slice || indices->is_slice)
+			ereport(ERROR,
+					(errcode(ERRCODE_DATATYPE_MISMATCH),
+					 errmsg("a message does not support slices"),
+					 errdetail("A subscript of a message is one name or one key."),
+					 parser_errposition(pstate,
+										exprLocation(indices->uidx != NULL ?
+													 indices->uidx :
+													 indices->lidx))));
+
+		subscript = transformExpr(pstate, indices->uidx, pstate->p_expr_kind);
+		type = exprType(subscript);
+		get_type_category_preferred(type, &category, &preferred);
+		if (type == UNKNOWNOID || category == TYPCATEGORY_STRING ||
+			type == INT2OID || type == INT4OID || type == INT8OID)
+			subscript = coerce_to_target_type(pstate, subscript, type,
+											  TEXTOID, -1,
+											  COERCION_ASSIGNMENT,
+											  COERCE_IMPLICIT_CAST, -1);
+		else
+			ereport(ERROR,
+					(errcode(ERRCODE_DATATYPE_MISMATCH),
+					 errmsg("subscript of a message has type %s",
+							format_type_be(type)),
+					 errdetail("A subscript of a message is one name or one key: text, or an integer."),
+					 parser_errposition(pstate, exprLocation(indices->uidx))));
+		subscripts = lappend(subscripts, subscript);
+	}
+
+	sbsref->refupperindexpr = subscripts;
+	sbsref->reflowerindexpr = NIL;
+	sbsref->refrestype = JSONBOID;
+	sbsref->reftypmod = -1;
+}
+
+/* A subscript that is NULL leads nowhere. */
+static bool
+subscript_check(ExprState *state, ExprEvalStep *op, ExprContext *context)
+{
+	SubscriptingRefState *ref = op->d.sbsref_subscript.state;
+
+	(void) state;
+	(void) context;
+	for (int i = 0; i < ref->numupper; i++)
+	{
+		if (ref->upperindexnull[i])
+		{
+			*op->resnull = true;
+			return false;
+		}
+	}
+	return true;
+}
+
+/* Follow the subscripts; the message is not NULL. */
+static void
+subscript_fetch(ExprState *state, ExprEvalStep *op, ExprContext *context)
+{
+	SubscriptingRefState *ref = op->d.sbsref.state;
+	EvcView		view = evc_message_view(*op->resvalue);
+	Place		place = root(&view);
+
+	(void) state;
+	(void) context;
+	for (int i = 0; i < ref->numupper; i++)
+	{
+		if (!step(&place, DatumGetTextPP(ref->upperindex[i])))
+		{
+			*op->resnull = true;
+			return;
+		}
+	}
+	*op->resvalue = JsonbPGetDatum(place_to_jsonb(&place));
+	*op->resnull = false;
+}
+
+/* Tell the executor how to read. */
+static void
+subscript_setup(const SubscriptingRef *sbsref, SubscriptingRefState *ref,
+				SubscriptExecSteps *methods)
+{
+	(void) sbsref;
+	(void) ref;
+	methods->sbs_check_subscripts = subscript_check;
+	methods->sbs_fetch = subscript_fetch;
+}
+
+/*
+ * evc_message_subscript
+ *		The subscripting handler of the type: m['connectors']['1']['status'].
+ */
+Datum
+evc_message_subscript(PG_FUNCTION_ARGS)
+{
+	static const SubscriptRoutines routines = {
+		.transform = subscript_transform,
+		.exec_setup = subscript_setup,
+		.fetch_strict = true,	/* no message, no field */
+		.fetch_leakproof = false	/* a damaged value raises an error */
+	};
+
+	(void) fcinfo;
+	PG_RETURN_POINTER(&routines);
+}
+
+/* ---------------------------------------------------------------------------
+ * Merging and comparing
+ * ---------------------------------------------------------------------------
+ */
+
+/*
+ * evc_message_merge
+ *		message || message: protobuf's merge of two messages of one type.
+ *
+ * Which is what their bytes, one after the other, mean.
+ */
+Datum
+evc_message_merge(PG_FUNCTION_ARGS)
+{
+	EvcView		a = evc_message_view(PG_GETARG_DATUM(0));
+	EvcView		b = evc_message_view(PG_GETARG_DATUM(1));
+	uint8	   *both;
+	EvcMessage *result;
+
+	if (a.type != b.type)
+		ereport(ERROR,
+				(errcode(ERRCODE_EVC_WRONG_MESSAGE_TYPE),
+				 errmsg("cannot merge messages of types %s and %s",
+						a.desc->short_name, b.desc->short_name),
+				 errdetail("Only messages of one type can be merged.")));
+
+	both = palloc_extended(a.size + b.size, MCXT_ALLOC_HUGE);
+	memcpy(both, a.wire, a.size);
+	memcpy(both + a.size, b.wire, b.size);
+	result = evc_message_canonical(a.type, both, a.size + b.size);
+	pfree(both);
+	PG_RETURN_POINTER(result);
+}
+
+/* Order by type number, then by canonical bytes, then by length. */
+static int
+compare_messages(FunctionCallInfo fcinfo)
+{
+	EvcView		a = evc_message_view(PG_GETARG_DATUM(0));
+	EvcView		b = evc_message_view(PG_GETARG_DATUM(1));
+	int			order = (a.type > b.type) - (a.type < b.type);
+
+	if (order == 0)
+		order = memcmp(a.wire, b.wire, Min(a.size, b.size));
+	if (order == 0)
+		order = (a.size > b.size) - (a.size < b.size);
+
+	/* an index calls this without an end */
+	PG_FREE_IF_COPY(a.value, 0);
+	PG_FREE_IF_COPY(b.value, 1);
+	return order;
+}
+
+/* Values of different sizes are told apart without fetching them. */
+static bool
+is_equal(FunctionCallInfo fcinfo)
+{
+	Datum		a = PG_GETARG_DATUM(0);
+	Datum		b = PG_GETARG_DATUM(1);
+
+	if (toast_raw_datum_size(a) != toast_raw_datum_size(b))
+		return false;
+	return compare_messages(fcinfo) == 0;
+}
+
+/*
+ * evc_message_eq
+ *		message = message.
+ */
+Datum
+evc_message_eq(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(is_equal(fcinfo));
+}
+
+/*
+ * evc_message_ne
+ *		message <> message.
+ */
+Datum
+evc_message_ne(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(!is_equal(fcinfo));
+}
+
+/*
+ * evc_message_lt
+ *		message < message.
+ */
+Datum
+evc_message_lt(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(compare_messages(fcinfo) < 0);
+}
+
+/*
+ * evc_message_le
+ *		message <= message.
+ */
+Datum
+evc_message_le(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(compare_messages(fcinfo) <= 0);
+}
+
+/*
+ * evc_message_gt
+ *		message > message.
+ */
+Datum
+evc_message_gt(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(compare_messages(fcinfo) > 0);
+}
+
+/*
+ * evc_message_ge
+ *		message >= message.
+ */
+Datum
+evc_message_ge(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(compare_messages(fcinfo) >= 0);
+}
+
+/*
+ * evc_message_cmp
+ *		The order of two messages, for btree indexes and sorting.
+ */
+Datum
+evc_message_cmp(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_INT32(compare_messages(fcinfo));
+}
+
+/* Hash type and bytes. */
+static uint64
+hash_message(FunctionCallInfo fcinfo, uint64 seed)
+{
+	EvcView		view = evc_message_view(PG_GETARG_DATUM(0));
+	uint64		result;
+
+	/* the byte of the type stands in front of the wire bytes */
+	result = hash_bytes_extended(view.wire - 1, (int) view.size + 1, seed);
+	PG_FREE_IF_COPY(view.value, 0);
+	return result;
+}
+
+/*
+ * evc_message_hash
+ *		The hash of a message, for hash indexes and joins.
+ *
+ * The low half of the extended hash with seed 0, as the operator class has it.
+ */
+Datum
+evc_message_hash(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_UINT32((uint32) hash_message(fcinfo, 0));
+}
+
+/*
+ * evc_message_hash_extended
+ *		The hash of a message with a seed.
+ */
+Datum
+evc_message_hash_extended(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_UINT64(hash_message(fcinfo, (uint64) PG_GETARG_INT64(1)));
+}

@@ -1,0 +1,82 @@
+/*
+ * notify.c
+ *		Rings the bell: channels, payloads, and the one place that decides how.
+ *
+ * A notification is a hint with keys only; the event table is the truth.
+ */
+#include "postgres.h"
+
+#include "commands/async.h"
+#include "fmgr.h"
+#include "lib/stringinfo.h"
+#include "utils/builtins.h"
+#include "utils/json.h"
+
+#include "guc.h"
+#include "notify.h"
+
+static const char *const channels[] = {
+	[EVC_ABOUT_CHARGE_POINT] = "evcharge_charge_point",
+	[EVC_ABOUT_CONNECTOR] = "evcharge_connector",
+	[EVC_ABOUT_TRANSACTION] = "evcharge_transaction",
+	[EVC_ABOUT_AUTH] = "evcharge_auth",
+};
+
+/*
+ * build_payload
+ *		Write the keys of an event as a JSON object.
+ *
+ * Never personal data: any role of the cluster can listen.  An id of a charge
+ * point has at most 255 bytes, which JSON escapes at most sixfold, so the
+ * limit of 8000 bytes is far.
+ */
+static void
+build_payload(StringInfo payload, const char *charge_point_id,
+			  const EvcEvent *event)
+{
+	appendStringInfoString(payload, "{\"charge_point_id\":");
+	escape_json(payload, charge_point_id);
+	appendStringInfo(payload, ",\"event_id\":" INT64_FORMAT ",\"kind\":\"%s\"",
+					 event->event_id, evc_event_kind_name(event->kind));
+	if (event->connector_id != EVC_NO_ID)
+		appendStringInfo(payload, ",\"connector_id\":%d", event->connector_id);
+	if (event->transaction_id != EVC_NO_ID)
+		appendStringInfo(payload, ",\"transaction_id\":%d",
+						 event->transaction_id);
+	if ((event->kind == EVC_CONNECTOR_STATUS ||
+		 event->kind == EVC_CHARGE_POINT_STATUS) && event->new_value != NULL)
+		appendStringInfo(payload, ",\"status\":\"%s\"", event->new_value);
+	appendStringInfoChar(payload, '}');
+}
+
+/*
+ * evc_notify_event
+ *		Announce one event the way evcharge.notify says.
+ *
+ * This is where it is decided whether NOTIFY belongs to the transaction.
+ */
+void
+evc_notify_event(const char *charge_point_id, const EvcEvent *event)
+{
+	StringInfoData payload;
+
+	if (evc_notify == EVC_NOTIFY_OFF)
+		return;
+
+	initStringInfo(&payload);
+	build_payload(&payload, charge_point_id, event);
+	Async_Notify(channels[evc_event_subject(event)], payload.data);
+	pfree(payload.data);
+}
+
+/*
+ * notify_mode()
+ *		Return the way of announcing that is in force.
+ */
+PG_FUNCTION_INFO_V1(evc_notify_mode);
+Datum
+evc_notify_mode(PG_FUNCTION_ARGS)
+{
+	(void) fcinfo;
+	return CStringGetTextDatum(evc_guc_notify_name());
+}

@@ -1,0 +1,846 @@
+/*
+ * report.c
+ *		Reports of charge points: boot, status, transactions, progress, log.
+ *
+ * What a charge point reports has happened, so it is recorded whatever it says
+ * (OCPP 1.6 forbids a central system to refuse it).  What is odd about it
+ * becomes an anomaly.  Only malformed bytes are an error.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
+#include "auth.h"
+#include "check.h"
+#include "errors.h"
+#include "fsm.h"
+#include "guc.h"
+#include "report.h"
+#include "transaction.h"
+
+/*
+ * require_known
+ *		Raise an error if the charge point of an operator's call is unknown.
+ */
+static void
+require_known(EvcCall *call, bool known)
+{
+	if (!known)
+		evc_check_failed("charge_point_id", call->id,
+						 "There is no such charge point.");
+}
+
+/*
+ * boot
+ *		Record a BootNotificationRequestData; the answer says what the charge
+ *		point may do (OCPP 1.6 section 4.2).
+ */
+static bytea *
+boot(text *id, const void *bytes, size_t len)
+{
+	Gateway__BootNotificationRequestData *data =
+		evc_message_unpack(EVC_BOOT_NOTIFICATION_REQUEST, bytes, len);
+	const char *fields[EVC_BOOT_FIELDS] = {
+		data->charge_box_serial_number, data->charge_point_model,
+		data->charge_point_serial_number, data->charge_point_vendor,
+		data->firmware_version, data->iccid, data->imsi,
+		data->meter_serial_number, data->meter_type,
+	};
+	Gateway__LogData answer = GATEWAY__LOG_DATA__INIT;
+	Gateway__Response resp = GATEWAY__RESPONSE__INIT;
+	EvcCall		call;
+
+	evc_call_begin(&call, id, false);
+	evc_call_lock_report(&call, (EvcReserve) {.events = 1}, true);
+	for (int i = 0; i < EVC_BOOT_FIELDS; i++)
+		call.row.boot[i] = fields[i][0] != '\0' ? fields[i] : NULL;
+	call.row.booted_at = call.now;
+	call.changed = true;
+	evc_call_event(&call, EVC_BOOTED, EVC_NO_ID, EVC_NO_ID,
+				   NULL, call.row.registration, call.now);
+
+	answer.current_time = unconstify(char *, evc_time_format(call.now));
+	answer.resp = &resp;
+	resp.error = strcmp(call.row.registration, "Accepted") != 0;
+	resp.message = unconstify(char *, call.row.registration);
+	return evc_call_answer(&call, &answer.base);
+}
+
+/*
+ * is_late
+ *		Tell whether a report is older than what is known already.
+ */
+static bool
+is_late(TimestampTz at, TimestampTz newest)
+{
+	return newest != EVC_NO_TIME && at < newest;
+}
+
+/*
+ * record_status
+ *		Record a change of status.
+ */
+static void
+record_status(EvcCall *call, int32 connector_id, const char *old_status,
+			  const char *status, TimestampTz at)
+{
+	evc_call_event(call,
+				   connector_id == 0 ? EVC_CHARGE_POINT_STATUS :
+				   EVC_CONNECTOR_STATUS,
+				   connector_id == 0 ? EVC_NO_ID : connector_id, EVC_NO_ID,
+				   old_status, status, at);
+}
+
+/*
+ * record_late_status
+ *		Record a status that is older than the newest report: it goes to
+ *		history only, and only once.
+ *
+ * If it falls between the beginning of the newest status and a repetition of
+ * that, the history needs the repetition too, or it would end with the late one.
+ */
+static void
+record_late_status(EvcCall *call, int32 connector_id, const char *status,
+				   TimestampTz at, const char *newest, TimestampTz since,
+				   TimestampTz reported_at)
+{
+	if (evc_store_has_status_event(&call->store, connector_id, at, status))
+		return;
+	record_status(call, connector_id, NULL, status, at);
+	if (newest != NULL && at >= since && strcmp(status, newest) != 0)
+		record_status(call, connector_id, status, newest, reported_at);
+}
+
+/*
+ * report_whole_status
+ *		Record the status of connector 0, which is the charge point itself.
+ */
+static void
+report_whole_status(EvcCall *call, EvcStatus status, TimestampTz at)
+{
+	EvcChargePoint *row = &call->row;
+	EvcStatus	old = evc_fsm_parse_name(row->status);
+	bool		late = is_late(at, row->status_reported_at);
+
+	if (!evc_fsm_whole_status(status) && (late || status != old))
+		evc_call_anomaly(call, "status_not_allowed", EVC_NO_ID, EVC_NO_ID,
+						 evc_fsm_name(status), at,
+						 "A charge point as a whole is Available, Unavailable or Faulted.");
+	if (late)
+	{
+		record_late_status(call, 0, evc_fsm_name(status), at, row->status,
+						   row->status_since, row->status_reported_at);
+		return;
+	}
+
+	call->changed = true;
+	row->status_reported_at = at;
+	if (status != old)
+	{
+		record_status(call, 0, row->status, evc_fsm_name(status), at);
+		row->status = evc_fsm_name(status);
+		row->status_since = at;
+	}
+}
+
+/*
+ * ensure_connector
+ *		Read a connector, and make it if this is the first that is heard of it.
+ */
+static void
+ensure_connector(EvcCall *call, int32 connector_id, EvcConnector *connector,
+				 TimestampTz at)
+{
+	if (evc_store_read_connector(&call->store, connector_id, connector))
+		return;
+	*connector = (EvcConnector) {
+		.connector_id = connector_id,
+		.status_since = EVC_NO_TIME,
+		.reported_at = EVC_NO_TIME,
+	};
+	evc_store_insert_connector(&call->store, connector);
+	evc_call_event(call, EVC_CONNECTOR_ADDED, connector_id, EVC_NO_ID,
+				   NULL, NULL, at);
+}
+
+/*
+ * report_connector_status
+ *		Record the status of a connector.
+ */
+static void
+report_connector_status(EvcCall *call, int32 connector_id, EvcStatus status,
+						TimestampTz at)
+{
+	EvcConnector connector;
+	EvcStatus	old;
+	EvcReport	report;
+
+	ensure_connector(call, connector_id, &connector, at);
+	if (is_late(at, connector.reported_at))
+	{
+		record_late_status(call, connector_id, evc_fsm_name(status), at,
+						   connector.status, connector.status_since,
+						   connector.reported_at);
+		return;
+	}
+
+	old = evc_fsm_parse_name(connector.status);
+	report = evc_fsm_report(old, status);
+	if (report == EVC_REPORT_REPEATED && connector.reported_at == at)
+		return;
+
+	connector.reported_at = at;
+	if (report != EVC_REPORT_REPEATED)
+	{
+		record_status(call, connector_id, connector.status,
+					  evc_fsm_name(status), at);
+		if (report == EVC_REPORT_ODD)
+			evc_call_anomaly(call, "transition_not_allowed", connector_id,
+							 EVC_NO_ID, evc_fsm_name(status), at,
+							 "OCPP 1.6 section 4.9 has no transition from %s to %s.",
+							 evc_fsm_name(old), evc_fsm_name(status));
+		connector.status_before_fault =
+			status == EVC_FAULTED ? connector.status : NULL;
+		connector.status = evc_fsm_name(status);
+		connector.status_since = at;
+	}
+	evc_store_update_connector(&call->store, &connector);
+}
+
+/*
+ * report_connector
+ *		Record a ConnectorInfo, OCPP's StatusNotification (section 4.9).
+ */
+static void
+report_connector(text *id, const void *bytes, size_t len, TimestampTz at)
+{
+	Gateway__ConnectorInfo *info =
+		evc_message_unpack(EVC_CONNECTOR_INFO, bytes, len);
+	EvcStatus	status = evc_fsm_parse(info->status);
+	EvcCall		call;
+
+	evc_call_begin(&call, id, false);
+	evc_call_lock_report(&call, (EvcReserve) {.events = 1}, false);
+
+	if (info->id < 0)
+		evc_call_anomaly(&call, "connector_id_invalid", info->id, EVC_NO_ID,
+						 info->status, at,
+						 "A connector is numbered from 1, the charge point itself is 0.");
+	else if (status == EVC_STATUS_NONE)
+		evc_call_anomaly(&call, "unknown_status",
+						 info->id == 0 ? EVC_NO_ID : info->id, EVC_NO_ID,
+						 info->status, at,
+						 "OCPP 1.6 section 7.7 has no such status.");
+	else if (info->id == 0)
+		report_whole_status(&call, status, at);
+	else
+		report_connector_status(&call, info->id, status, at);
+
+	if (info->id > 0 && info->current_transaction > 0)
+	{
+		EvcConnector connector;
+
+		if (!evc_store_read_connector(&call.store, info->id, &connector) ||
+			connector.transaction_id != info->current_transaction)
+			evc_call_anomaly(&call, "transaction_mismatch", info->id,
+							 info->current_transaction, NULL, at,
+							 "The connector reports transaction %d, which is not the open one here.",
+							 info->current_transaction);
+	}
+	evc_call_end(&call);
+}
+
+/*
+ * read_time
+ *		Read a time of a report; one that cannot be read is odd, and no time.
+ */
+static TimestampTz
+read_time(EvcCall *call, const char *field, const char *value,
+		  int32 connector_id, int32 transaction_id)
+{
+	TimestampTz time;
+
+	if (!evc_time_parse(value, &time))
+		evc_call_anomaly(call, "unreadable_time", connector_id,
+						 transaction_id, value, call->now,
+						 "%s is not an RFC 3339 time.", field);
+	return time;
+}
+
+/*
+ * known_id
+ *		Return an id of the wire, where zero and below mean none.
+ */
+static int32
+known_id(int32 id)
+{
+	return id > 0 ? id : EVC_NO_ID;
+}
+
+/*
+ * same_tag
+ *		Compare id tags as OCPP does, without case.
+ */
+static bool
+same_tag(const char *a, const char *b)
+{
+	return pg_strcasecmp(a ? a : "", b ? b : "") == 0;
+}
+
+/*
+ * find_transaction
+ *		Find the transaction that a report is about.
+ *
+ * A charge point that lost the answer to its start reports without an id.
+ * Then it is the one that started on that connector at that time; or the open
+ * one: for an end any, for a start one that was requested for the same tag and
+ * that the charge point has not confirmed yet.
+ */
+static bool
+find_transaction(EvcCall *call, const Gateway__TransactionInfo *info,
+				 TimestampTz started_at, bool ended,
+				 EvcTransaction *transaction)
+{
+	if (info->id > 0)
+		return evc_store_read_transaction(&call->store, info->id,
+										  transaction);
+
+	if (started_at != EVC_NO_TIME &&
+		evc_store_transaction_started(&call->store, info->connector_id,
+									  started_at, transaction))
+		return true;
+	if (!evc_store_open_transaction_on(&call->store, info->connector_id,
+									   transaction))
+		return false;
+	if (ended)
+		return started_at == EVC_NO_TIME ||
+			transaction->confirmed_at == EVC_NO_TIME;
+	return transaction->confirmed_at == EVC_NO_TIME &&
+		(*info->id_tag == '\0' || same_tag(transaction->id_tag, info->id_tag));
+}
+
+/*
+ * end_the_open_one
+ *		Make room for a transaction that starts while another is open on its
+ *		connector: the one that started first has ended when the other started.
+ *
+ * Its end meter is not known; a later report of its end still tells.
+ */
+static void
+end_the_open_one(EvcCall *call, EvcTransaction *transaction)
+{
+	EvcTransaction open;
+	const EvcTransaction *older = &open;
+	const EvcTransaction *newer = transaction;
+
+	if (!evc_store_open_transaction_on(&call->store,
+									   transaction->connector_id, &open))
+		return;
+
+	if (open.started_at != EVC_NO_TIME &&
+		transaction->started_at < open.started_at)
+	{
+		older = transaction;
+		newer = &open;
+		transaction->ended_at = open.started_at;
+		transaction->stop_reason = "Other";
+		transaction->forced = true;
+	}
+	else
+		evc_transaction_end(call, &open,
+							Max(transaction->started_at, open.started_at),
+							EVC_NO_METER, "Other", true);
+
+	evc_call_anomaly(call, "transaction_overlap", open.connector_id,
+					 known_id(older->transaction_id), NULL, newer->started_at,
+					 "Transaction %d was still open when transaction %d started on the same connector.",
+					 older->transaction_id, newer->transaction_id);
+}
+
+/*
+ * find_entry
+ *		Find the entry of a reported tag; a tag that does not authorize is odd.
+ */
+static EvcAuth *
+find_entry(EvcCall *call, EvcTransaction *transaction, EvcAuth *auth)
+{
+	if (transaction->id_tag == NULL)
+		return NULL;
+	if (!evc_store_read_auth(&call->store, transaction->id_tag, auth) ||
+		!evc_auth_is_accepted(auth, call->now))
+	{
+		evc_call_anomaly(call, "id_tag_not_authorized",
+						 known_id(transaction->connector_id),
+						 known_id(transaction->transaction_id), NULL,
+						 transaction->started_at,
+						 "The charge point started a transaction for an id tag that is not Accepted on its list.");
+		return NULL;
+	}
+	transaction->consumer_key = auth->consumer_key;
+	return auth->transaction_id == 0 ? auth : NULL;
+}
+
+/*
+ * new_transaction
+ *		Record a transaction that nobody knew of.
+ */
+static int32
+new_transaction(EvcCall *call, const Gateway__TransactionInfo *info,
+				TimestampTz started_at, TimestampTz ended_at)
+{
+	EvcTransaction transaction = EVC_NO_TRANSACTION;
+	EvcConnector connector;
+	EvcAuth		auth;
+	EvcAuth    *entry;
+	bool		closed = ended_at != EVC_NO_TIME;
+
+	transaction.transaction_id = Max(info->id, 0);
+	transaction.connector_id = Max(info->connector_id, 0);
+	transaction.id_tag = *info->id_tag ? info->id_tag : NULL;
+	transaction.started_at = started_at != EVC_NO_TIME ? started_at :
+		closed ? ended_at : call->now;
+	if (started_at != EVC_NO_TIME || info->start_meter != 0)
+		transaction.start_meter = info->start_meter;
+	transaction.confirmed_at = call->now;
+	if (info->progress != NULL)
+		evc_transaction_set_progress(&transaction, info->progress, call->now);
+
+	if (info->id <= 0)
+		evc_call_anomaly(call, "no_transaction_id",
+						 known_id(info->connector_id), EVC_NO_ID, NULL,
+						 transaction.started_at,
+						 "The charge point reports a transaction without an id, and none that it could be is known.");
+	if (transaction.connector_id > 0)
+		ensure_connector(call, transaction.connector_id, &connector,
+						 transaction.started_at);
+	else
+		evc_call_anomaly(call, "connector_id_invalid", EVC_NO_ID,
+						 known_id(info->id),
+						 psprintf("%d", info->connector_id),
+						 transaction.started_at,
+						 "The charge point does not say on which connector the transaction is.");
+
+	if (closed)
+	{
+		transaction.ended_at = ended_at;
+		transaction.end_meter = info->end_meter;
+		transaction.stop_reason = "Local";
+	}
+	else
+		end_the_open_one(call, &transaction);
+
+	entry = find_entry(call, &transaction, &auth);
+	if (transaction.transaction_id == 0)
+		evc_transaction_take_id(call, &transaction, true);
+	evc_transaction_open(call, &transaction, entry);
+	if (transaction.ended_at != EVC_NO_TIME)
+	{
+		evc_call_event(call, EVC_TRANSACTION_ENDED, transaction.connector_id,
+					   transaction.transaction_id, NULL,
+					   transaction.stop_reason, transaction.ended_at);
+		evc_transaction_check_reading(call, &transaction);
+	}
+	return transaction.transaction_id;
+}
+
+/*
+ * amend
+ *		Take from a report what it says of a transaction that is known.
+ *
+ * An empty time and what belongs to it are not said: a repeated start does not
+ * reopen what has ended, nor does an end forget the start.
+ */
+static void
+amend(EvcCall *call, EvcTransaction *transaction,
+	  const Gateway__TransactionInfo *info,
+	  TimestampTz started_at, TimestampTz ended_at)
+{
+	EvcTransaction was = *transaction;
+	bool		amended = false;
+	bool		confirmed = was.confirmed_at == EVC_NO_TIME;
+
+	if (info->connector_id > 0 &&
+		info->connector_id != transaction->connector_id)
+		evc_call_anomaly(call, "transaction_mismatch",
+						 transaction->connector_id,
+						 transaction->transaction_id,
+						 psprintf("%d", info->connector_id), call->now,
+						 "Transaction %d is on connector %d, but is reported of connector %d.",
+						 transaction->transaction_id,
+						 transaction->connector_id, info->connector_id);
+	if (*info->id_tag != '\0')
+	{
+		if (transaction->id_tag == NULL)
+		{
+			transaction->id_tag = info->id_tag;
+			amended = true;
+		}
+		else if (!same_tag(transaction->id_tag, info->id_tag))
+			evc_call_anomaly(call, "id_tag_mismatch",
+							 transaction->connector_id,
+							 transaction->transaction_id, NULL, call->now,
+							 "Transaction %d was started for another id tag than the charge point reports.",
+							 transaction->transaction_id);
+	}
+	if (started_at != EVC_NO_TIME)
+	{
+		amended |= transaction->started_at != started_at ||
+			transaction->start_meter != info->start_meter;
+		transaction->started_at = started_at;
+		transaction->start_meter = info->start_meter;
+	}
+	if (info->progress != NULL &&
+		evc_transaction_set_progress(transaction, info->progress,
+									 was.progress.at))
+	{
+		transaction->progress.at = call->now;
+		amended = true;
+	}
+	if (confirmed)
+		transaction->confirmed_at = call->now;
+
+	if (ended_at != EVC_NO_TIME && was.ended_at == EVC_NO_TIME)
+	{
+		if (confirmed)
+			evc_call_event(call, EVC_TRANSACTION_CONFIRMED,
+						   transaction->connector_id,
+						   transaction->transaction_id, NULL, NULL,
+						   transaction->started_at);
+		evc_transaction_end(call, transaction, ended_at, info->end_meter,
+							"Local", false);
+		return;
+	}
+	if (ended_at != EVC_NO_TIME)
+	{
+		/* it had ended by request or by force: now the charge point tells */
+		amended |= transaction->ended_at != ended_at ||
+			transaction->end_meter != info->end_meter || transaction->forced;
+		transaction->ended_at = ended_at;
+		transaction->end_meter = info->end_meter;
+		if (transaction->forced)
+			transaction->stop_reason = "Local";
+		transaction->forced = false;
+	}
+
+	if (!amended && !confirmed)
+		return;
+	evc_store_update_transaction(&call->store, transaction);
+	evc_call_event(call, confirmed ? EVC_TRANSACTION_CONFIRMED :
+				   EVC_TRANSACTION_AMENDED, transaction->connector_id,
+				   transaction->transaction_id, NULL, NULL,
+				   ended_at != EVC_NO_TIME ? ended_at :
+				   transaction->started_at);
+	if (amended)
+		evc_transaction_check_reading(call, transaction);
+}
+
+/*
+ * report_transaction
+ *		Record a TransactionInfo, OCPP's StartTransaction and StopTransaction
+ *		(sections 4.8 and 4.10) as they happened; return the transaction id.
+ */
+static int32
+report_transaction(text *id, const void *bytes, size_t len)
+{
+	Gateway__TransactionInfo *info =
+		evc_message_unpack(EVC_TRANSACTION_INFO, bytes, len);
+	EvcTransaction transaction;
+	TimestampTz started_at;
+	TimestampTz ended_at;
+	int32		transaction_id;
+	EvcCall		call;
+
+	evc_call_begin(&call, id, false);
+	evc_call_lock_report(&call, (EvcReserve) {.events = 1}, false);
+
+	started_at = read_time(&call, "start_time", info->start_time,
+						   known_id(info->connector_id), known_id(info->id));
+	ended_at = read_time(&call, "end_time", info->end_time,
+						 known_id(info->connector_id), known_id(info->id));
+	/* an end whose time cannot be read has happened all the same */
+	if (ended_at == EVC_NO_TIME && *info->end_time != '\0')
+		ended_at = call.now;
+
+	if (find_transaction(&call, info, started_at, ended_at != EVC_NO_TIME,
+						 &transaction))
+	{
+		amend(&call, &transaction, info, started_at, ended_at);
+		transaction_id = transaction.transaction_id;
+	}
+	else
+		transaction_id = new_transaction(&call, info, started_at, ended_at);
+	evc_call_end(&call);
+	return transaction_id;
+}
+
+/*
+ * find_progressing
+ *		Find the transaction of a progress.
+ *
+ * Without an id it is the open one of the charge point, if there is just one.
+ */
+static bool
+find_progressing(EvcCall *call, int32 transaction_id,
+				 EvcTransaction *transaction)
+{
+	List	   *open;
+
+	if (transaction_id > 0)
+		return evc_store_read_transaction(&call->store, transaction_id,
+										  transaction);
+	open = evc_store_list_open_transactions(&call->store);
+	if (list_length(open) != 1)
+		return false;
+	*transaction = *(EvcTransaction *) linitial(open);
+	return true;
+}
+
+/*
+ * report_progress
+ *		Record an EVChargingStatusData, OCPP's MeterValues (section 4.7).
+ */
+static void
+report_progress(text *id, int32 transaction_id, const void *bytes,
+				size_t len, TimestampTz at)
+{
+	Gateway__EVChargingStatusData *data =
+		evc_message_unpack(EVC_EV_CHARGING_STATUS, bytes, len);
+	EvcTransaction transaction = EVC_NO_TRANSACTION;
+	EvcTransaction sample = EVC_NO_TRANSACTION;
+	bool		found;
+	EvcCall		call;
+
+	evc_call_begin(&call, id, false);
+	evc_call_lock_report(&call, (EvcReserve) {.events = 1}, false);
+
+	found = find_progressing(&call, transaction_id, &transaction);
+	evc_transaction_set_progress(&sample, data, at);
+	evc_store_insert_sample(&call.store,
+							found ? transaction.transaction_id :
+							Max(transaction_id, 0), &sample.progress);
+
+	if (!found)
+		evc_call_anomaly(&call, "unknown_transaction", EVC_NO_ID,
+						 known_id(transaction_id),
+						 psprintf("%d", transaction_id), at,
+						 "The charge point reports progress of a transaction that is not known.");
+	else if (transaction.ended_at != EVC_NO_TIME && at > transaction.ended_at)
+		evc_call_anomaly(&call, "transaction_closed",
+						 transaction.connector_id, transaction.transaction_id,
+						 NULL, at,
+						 "The charge point reports progress of transaction %d after its end.",
+						 transaction.transaction_id);
+	else if (!is_late(at, transaction.progress.at) &&
+			 evc_transaction_set_progress(&transaction, data, at))
+	{
+		evc_store_update_transaction(&call.store, &transaction);
+		evc_call_event(&call, EVC_TRANSACTION_PROGRESS,
+					   transaction.connector_id, transaction.transaction_id,
+					   NULL, psprintf("%g%s%s, %g%s%s",
+									  data->current_offered,
+									  *data->current_unit ? " " : "",
+									  data->current_unit,
+									  data->voltage_offered,
+									  *data->voltage_unit ? " " : "",
+									  data->voltage_unit), at);
+	}
+	evc_call_end(&call);
+}
+
+/*
+ * report_log
+ *		Record a LogData of the charge point's log.
+ */
+static void
+report_log(text *id, const void *bytes, size_t len)
+{
+	Gateway__LogData *data = evc_message_unpack(EVC_LOG, bytes, len);
+	bool		is_error = data->resp != NULL && data->resp->error;
+	TimestampTz logged_at;
+	int64		event_id;
+	EvcCall		call;
+
+	evc_call_begin(&call, id, false);
+	evc_call_lock_report(&call, (EvcReserve) {.events = 1}, false);
+	logged_at = read_time(&call, "current_time", data->current_time,
+						  EVC_NO_ID, EVC_NO_ID);
+	if (logged_at == EVC_NO_TIME)
+		logged_at = call.now;
+	event_id = evc_call_event(&call, EVC_LOGGED, EVC_NO_ID, EVC_NO_ID,
+							  NULL, is_error ? "error" : NULL, logged_at);
+	evc_store_insert_log(&call.store, event_id, logged_at, is_error,
+						 data->resp != NULL ? data->resp->message : "",
+						 call.now);
+	evc_call_end(&call);
+}
+
+/*
+ * evc_report_is_one
+ *		Tell whether messages of a type are reports.
+ */
+bool
+evc_report_is_one(EvcType type)
+{
+	return type == EVC_BOOT_NOTIFICATION_REQUEST ||
+		type == EVC_CONNECTOR_INFO || type == EVC_TRANSACTION_INFO ||
+		type == EVC_EV_CHARGING_STATUS || type == EVC_LOG;
+}
+
+/*
+ * evc_report
+ *		Record a report of any type.
+ */
+bytea *
+evc_report(EvcType type, text *id, const void *bytes, size_t len,
+		   const EvcReportContext *context)
+{
+	switch (type)
+	{
+		case EVC_BOOT_NOTIFICATION_REQUEST:
+			return boot(id, bytes, len);
+		case EVC_CONNECTOR_INFO:
+			report_connector(id, bytes, len, context->at);
+			break;
+		case EVC_TRANSACTION_INFO:
+			report_transaction(id, bytes, len);
+			break;
+		case EVC_EV_CHARGING_STATUS:
+			report_progress(id, context->transaction_id, bytes, len,
+							context->at);
+			break;
+		case EVC_LOG:
+			report_log(id, bytes, len);
+			break;
+		default:
+			elog(ERROR, "message type %d is no report", type);
+	}
+	return NULL;
+}
+
+/*
+ * boot_notification(charge_point_id text, message bytea) -> bytea
+ */
+PG_FUNCTION_INFO_V1(evc_boot_notification);
+Datum
+evc_boot_notification(PG_FUNCTION_ARGS)
+{
+	text	   *id = evc_arg_id(fcinfo, 0);
+	bytea	   *message = evc_arg_bytes(fcinfo, 1, "message");
+
+	PG_RETURN_BYTEA_P(boot(id, VARDATA_ANY(message),
+						   VARSIZE_ANY_EXHDR(message)));
+}
+
+/*
+ * report_connector(charge_point_id text, message bytea, at timestamptz)
+ */
+PG_FUNCTION_INFO_V1(evc_report_connector);
+Datum
+evc_report_connector(PG_FUNCTION_ARGS)
+{
+	text	   *id = evc_arg_id(fcinfo, 0);
+	bytea	   *message = evc_arg_bytes(fcinfo, 1, "message");
+
+	report_connector(id, VARDATA_ANY(message), VARSIZE_ANY_EXHDR(message),
+					 evc_arg_time(fcinfo, 2));
+	PG_RETURN_VOID();
+}
+
+/*
+ * report_transaction(charge_point_id text, message bytea) -> int
+ */
+PG_FUNCTION_INFO_V1(evc_report_transaction);
+Datum
+evc_report_transaction(PG_FUNCTION_ARGS)
+{
+	text	   *id = evc_arg_id(fcinfo, 0);
+	bytea	   *message = evc_arg_bytes(fcinfo, 1, "message");
+
+	PG_RETURN_INT32(report_transaction(id, VARDATA_ANY(message),
+									   VARSIZE_ANY_EXHDR(message)));
+}
+
+/*
+ * report_progress(charge_point_id text, transaction_id int, message bytea,
+ *				   at timestamptz)
+ */
+PG_FUNCTION_INFO_V1(evc_report_progress);
+Datum
+evc_report_progress(PG_FUNCTION_ARGS)
+{
+	text	   *id = evc_arg_id(fcinfo, 0);
+	bytea	   *message = evc_arg_bytes(fcinfo, 2, "message");
+
+	report_progress(id, PG_ARGISNULL(1) ? 0 : PG_GETARG_INT32(1),
+					VARDATA_ANY(message), VARSIZE_ANY_EXHDR(message),
+					evc_arg_time(fcinfo, 3));
+	PG_RETURN_VOID();
+}
+
+/*
+ * report_log(charge_point_id text, message bytea)
+ */
+PG_FUNCTION_INFO_V1(evc_report_log);
+Datum
+evc_report_log(PG_FUNCTION_ARGS)
+{
+	text	   *id = evc_arg_id(fcinfo, 0);
+	bytea	   *message = evc_arg_bytes(fcinfo, 1, "message");
+
+	report_log(id, VARDATA_ANY(message), VARSIZE_ANY_EXHDR(message));
+	PG_RETURN_VOID();
+}
+
+/*
+ * heartbeat(charge_point_id text) -> timestamptz
+ *		Record a sign of life; return the time, as Heartbeat.conf carries it
+ *		(OCPP 1.6 section 4.6).
+ */
+PG_FUNCTION_INFO_V1(evc_heartbeat);
+Datum
+evc_heartbeat(PG_FUNCTION_ARGS)
+{
+	EvcCall		call;
+
+	evc_call_begin(&call, evc_arg_id(fcinfo, 0), false);
+	evc_call_lock_report(&call, (EvcReserve) {0}, false);
+	evc_call_end(&call);
+	PG_RETURN_TIMESTAMPTZ(call.now);
+}
+
+/*
+ * set_registration(charge_point_id text, status text)
+ *		Decide whether a charge point may take part.
+ */
+PG_FUNCTION_INFO_V1(evc_set_registration);
+Datum
+evc_set_registration(PG_FUNCTION_ARGS)
+{
+	static const char *const names[] = {"Accepted", "Pending", "Rejected"};
+	text	   *id = evc_arg_id(fcinfo, 0);
+	const char *wanted = PG_ARGISNULL(1) ? "" :
+		text_to_cstring(PG_GETARG_TEXT_PP(1));
+	const char *registration = NULL;
+	EvcCall		call;
+
+	for (size_t i = 0; i < lengthof(names); i++)
+		if (pg_strcasecmp(wanted, names[i]) == 0)
+			registration = names[i];
+	if (registration == NULL)
+		evc_check_failed("status", wanted,
+						 "Allowed are Accepted, Pending and Rejected.");
+
+	evc_call_begin(&call, id, false);
+	require_known(&call, evc_call_lock(&call, (EvcReserve) {.events = 1}));
+	if (strcmp(call.row.registration, registration) != 0)
+	{
+		evc_call_event(&call, EVC_REGISTRATION_CHANGED, EVC_NO_ID, EVC_NO_ID,
+					   call.row.registration, registration, call.now);
+		call.row.registration = registration;
+		call.changed = true;
+	}
+	evc_call_end(&call);
+	PG_RETURN_VOID();
+}

@@ -1,0 +1,1426 @@
+/*
+ * store.c
+ *		All SQL on the tables: constant texts, kept plans, row structs.
+ *
+ * Lock order.  A call first updates the row of its charge point, and thereby
+ * waits for every other call on that charge point; whatever else it reads or
+ * writes belongs to the same charge point and needs no lock of its own.  A
+ * batch takes the rows of all its charge points first, in the order of their
+ * ids.  So no two calls can wait for each other.
+ *
+ * Every name in a text is qualified, operators too: the texts run with the
+ * rights of the owner of the tables, under the search_path of the caller.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/transam.h"
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "parser/parse_func.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+#include "utils/timestamp.h"
+#include "utils/xid8.h"
+
+#include "errors.h"
+#include "rfc3339.h"
+#include "store.h"
+
+/* The tables this library was written for; see tables_version() in SQL. */
+#define TABLES_VERSION	1
+
+#define EQ		" OPERATOR(pg_catalog.=) "
+#define LT		" OPERATOR(pg_catalog.<) "
+#define LE		" OPERATOR(pg_catalog.<=) "
+#define GT		" OPERATOR(pg_catalog.>) "
+#define GE		" OPERATOR(pg_catalog.>=) "
+#define PLUS	" OPERATOR(pg_catalog.+) "
+#define MINUS	" OPERATOR(pg_catalog.-) "
+#define TEXT	"::pg_catalog.text"
+#define STATUS	TEXT "::evcharge.connector_status"
+#define LOWER(x) "pg_catalog.lower(" x " COLLATE pg_catalog.\"C\")"
+
+#define CHARGE_POINT_COLUMNS \
+	"registration" TEXT ", status" TEXT ", status_since, status_reported_at, " \
+	"charge_box_serial_number, charge_point_model, " \
+	"charge_point_serial_number, charge_point_vendor, firmware_version, " \
+	"iccid, imsi, meter_serial_number, meter_type, " \
+	"auth_list_version, auth_list_kept_from, last_transaction_id, " \
+	"last_event_id, registered_at, booted_at, last_seen_at"
+
+#define CONNECTOR_COLUMNS \
+	"connector_id, status" TEXT ", status_since, reported_at, " \
+	"status_before_fault" TEXT ", transaction_id"
+
+#define TRANSACTION_COLUMNS \
+	"transaction_id, connector_id, id_tag, consumer_key, started_at, " \
+	"start_meter, confirmed_at, ended_at, end_meter, stop_reason, forced, " \
+	"current_offered, current_unit, voltage_offered, voltage_unit, progress_at"
+
+#define AUTH_COLUMNS \
+	"id_tag, consumer_key, transaction_id, status" TEXT ", expires_at, " \
+	"parent_id_tag, list_version, removed_at"
+
+#define UPDATE_WHOLE_TRANSACTION \
+	"UPDATE evcharge.transaction SET connector_id = $3, id_tag = $4, " \
+	"consumer_key = $5, started_at = $6, start_meter = $7, " \
+	"confirmed_at = $8, ended_at = $9, end_meter = $10, " \
+	"stop_reason = $11, forced = $12, current_offered = $13, " \
+	"current_unit = $14, voltage_offered = $15, voltage_unit = $16, " \
+	"progress_at = $17 " \
+	"WHERE charge_point_id" EQ "$1 AND transaction_id" EQ "$2"
+
+#define FROM_TRANSACTION \
+	"SELECT " TRANSACTION_COLUMNS " FROM evcharge.transaction "
+#define FROM_AUTH \
+	"SELECT " AUTH_COLUMNS " FROM evcharge.auth "
+
+typedef enum StoreQuery
+{
+	LOCK_CHARGE_POINT,
+	REGISTER,
+	READ_CHARGE_POINT,
+	UPDATE_CHARGE_POINT,
+	LOCK_ALL,
+	READ_CONNECTOR,
+	READ_CONNECTOR_USE,
+	LIST_CONNECTORS,
+	INSERT_CONNECTOR,
+	UPDATE_CONNECTOR,
+	DELETE_CONNECTOR,
+	READ_TRANSACTION,
+	OPEN_TRANSACTION_ON,
+	TRANSACTION_STARTED,
+	LAST_TRANSACTION_OF,
+	LIST_OPEN_TRANSACTIONS,
+	LIST_CLOSED_TRANSACTIONS,
+	FREE_TRANSACTION_ID,
+	OPEN_TRANSACTION,
+	CLOSE_TRANSACTION,
+	UPDATE_TRANSACTION,
+	LIST_AUTH,
+	LIST_AUTH_SINCE,
+	LIST_AUTH_OF,
+	READ_AUTH,
+	INSERT_AUTH,
+	UPDATE_AUTH,
+	DELETE_AUTH,
+	FORGET_REMOVED_AUTH,
+	INSERT_EVENT,
+	HAS_STATUS_EVENT,
+	INSERT_SAMPLE,
+	INSERT_LOG,
+	LIST_CLUSTERS,
+	READ_FEED,
+	QUERY_COUNT
+} StoreQuery;
+
+/*
+ * The statements.  Parameter types are letters: t text, T text[], i int4,
+ * l int8, z timestamptz, f float4, b bool, x xid8, X xid8[].
+ */
+static const struct
+{
+	const char *types;
+	const char *sql;
+}			queries[QUERY_COUNT] = {
+	[LOCK_CHARGE_POINT] = {"tziii",
+		"UPDATE evcharge.charge_point SET "
+		"last_seen_at = GREATEST(last_seen_at, $2), "
+		"last_event_id = last_event_id" PLUS "$3, "
+		"last_transaction_id = CASE WHEN last_transaction_id" LE "(2147483647"
+		MINUS "$4) THEN last_transaction_id" PLUS "$4 ELSE 0 END, "
+		"auth_list_version = auth_list_version" PLUS "$5 "
+		"WHERE charge_point_id" EQ "$1 "
+		"RETURNING " CHARGE_POINT_COLUMNS},
+	[REGISTER] = {"ttz",
+		"INSERT INTO evcharge.charge_point "
+		"(charge_point_id, registration, registered_at) "
+		"VALUES ($1, $2" TEXT "::evcharge.registration_status, $3) "
+		"ON CONFLICT (charge_point_id) DO NOTHING"},
+	[READ_CHARGE_POINT] = {"t",
+		"SELECT " CHARGE_POINT_COLUMNS " FROM evcharge.charge_point "
+		"WHERE charge_point_id" EQ "$1"},
+	[UPDATE_CHARGE_POINT] = {"tttzztttttttttiiilzzz",
+		"UPDATE evcharge.charge_point SET "
+		"registration = $2" TEXT "::evcharge.registration_status, "
+		"status = $3" STATUS ", status_since = $4, status_reported_at = $5, "
+		"charge_box_serial_number = $6, charge_point_model = $7, "
+		"charge_point_serial_number = $8, charge_point_vendor = $9, "
+		"firmware_version = $10, iccid = $11, imsi = $12, "
+		"meter_serial_number = $13, meter_type = $14, "
+		"auth_list_version = $15, auth_list_kept_from = $16, "
+		"last_transaction_id = $17, last_event_id = $18, "
+		"registered_at = $19, booted_at = $20, last_seen_at = $21 "
+		"WHERE charge_point_id" EQ "$1"},
+	[LOCK_ALL] = {"T",
+		"SELECT 1 FROM evcharge.charge_point "
+		"WHERE charge_point_id" EQ "ANY ($1) "
+		"ORDER BY charge_point_id FOR UPDATE"},
+	[READ_CONNECTOR] = {"ti",
+		"SELECT " CONNECTOR_COLUMNS " FROM evcharge.connector "
+		"WHERE charge_point_id" EQ "$1 AND connector_id" EQ "$2"},
+	[READ_CONNECTOR_USE] = {"tii",
+		"SELECT c.connector_id, c.status" TEXT ", c.status_since, "
+		"c.reported_at, c.status_before_fault" TEXT ", c.transaction_id, "
+		"t.transaction_id, t.connector_id, t.id_tag, t.consumer_key, "
+		"t.started_at, t.start_meter, t.confirmed_at, t.ended_at, "
+		"t.end_meter, t.stop_reason, t.forced, t.current_offered, "
+		"t.current_unit, t.voltage_offered, t.voltage_unit, t.progress_at, "
+		"EXISTS (SELECT FROM evcharge.transaction n "
+		"WHERE n.charge_point_id" EQ "$1 AND n.transaction_id" EQ "$3) "
+		"FROM evcharge.connector c LEFT JOIN evcharge.transaction t "
+		"ON t.charge_point_id" EQ "$1 AND t.transaction_id" EQ "c.transaction_id "
+		"WHERE c.charge_point_id" EQ "$1 AND c.connector_id" EQ "$2"},
+	[LIST_CONNECTORS] = {"t",
+		"SELECT " CONNECTOR_COLUMNS " FROM evcharge.connector "
+		"WHERE charge_point_id" EQ "$1 ORDER BY connector_id"},
+	[INSERT_CONNECTOR] = {"titzzti",
+		"INSERT INTO evcharge.connector (charge_point_id, connector_id, "
+		"status, status_since, reported_at, status_before_fault, "
+		"transaction_id) "
+		"VALUES ($1, $2, $3" STATUS ", $4, $5, $6" STATUS ", $7)"},
+	[UPDATE_CONNECTOR] = {"titzzti",
+		"UPDATE evcharge.connector SET "
+		"status = $3" STATUS ", status_since = $4, reported_at = $5, "
+		"status_before_fault = $6" STATUS ", transaction_id = $7 "
+		"WHERE charge_point_id" EQ "$1 AND connector_id" EQ "$2"},
+	[DELETE_CONNECTOR] = {"ti",
+		"DELETE FROM evcharge.connector "
+		"WHERE charge_point_id" EQ "$1 AND connector_id" EQ "$2"},
+	[READ_TRANSACTION] = {"ti",
+		FROM_TRANSACTION
+		"WHERE charge_point_id" EQ "$1 AND transaction_id" EQ "$2"},
+	[OPEN_TRANSACTION_ON] = {"ti",
+		FROM_TRANSACTION
+		"WHERE charge_point_id" EQ "$1 AND connector_id" EQ "$2 "
+		"AND ended_at IS NULL"},
+	[TRANSACTION_STARTED] = {"tiz",
+		FROM_TRANSACTION
+		"WHERE charge_point_id" EQ "$1 AND connector_id" EQ "$2 "
+		"AND started_at" EQ "$3 ORDER BY transaction_id DESC LIMIT 1"},
+	[LAST_TRANSACTION_OF] = {"tit",
+		FROM_TRANSACTION
+		"WHERE charge_point_id" EQ "$1 AND connector_id" EQ "$2 "
+		"AND consumer_key" EQ "$3 "
+		"ORDER BY started_at DESC NULLS LAST LIMIT 1"},
+	[LIST_OPEN_TRANSACTIONS] = {"t",
+		FROM_TRANSACTION
+		"WHERE charge_point_id" EQ "$1 AND ended_at IS NULL "
+		"ORDER BY transaction_id"},
+	[LIST_CLOSED_TRANSACTIONS] = {"ti",
+		FROM_TRANSACTION
+		"WHERE charge_point_id" EQ "$1 AND ended_at IS NOT NULL "
+		"ORDER BY ended_at DESC, transaction_id DESC LIMIT $2"},
+	[FREE_TRANSACTION_ID] = {"ti",
+		"SELECT CASE WHEN NOT EXISTS (SELECT FROM evcharge.transaction "
+		"WHERE charge_point_id" EQ "$1 AND transaction_id" EQ "$2) THEN $2 "
+		"ELSE (SELECT t.transaction_id" PLUS "1 FROM evcharge.transaction t "
+		"WHERE t.charge_point_id" EQ "$1 AND t.transaction_id" GE "$2 "
+		"AND t.transaction_id" LT "2147483647 "
+		"AND NOT EXISTS (SELECT FROM evcharge.transaction n "
+		"WHERE n.charge_point_id" EQ "$1 "
+		"AND n.transaction_id" EQ "(t.transaction_id" PLUS "1)) "
+		"ORDER BY t.transaction_id LIMIT 1) END"},
+	[OPEN_TRANSACTION] = {"tiittzizzitbftftzt",
+		"WITH t AS (INSERT INTO evcharge.transaction (charge_point_id, "
+		TRANSACTION_COLUMNS ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, "
+		"$10, $11, $12, $13, $14, $15, $16, $17)), "
+		"c AS (UPDATE evcharge.connector SET transaction_id = $2 "
+		"WHERE charge_point_id" EQ "$1 AND connector_id" EQ "$3 "
+		"AND $9 IS NULL) "
+		"UPDATE evcharge.auth SET transaction_id = $2 "
+		"WHERE charge_point_id" EQ "$1 AND id_tag" EQ "$18 "
+		"AND $9 IS NULL"},
+	[CLOSE_TRANSACTION] = {"tiittzizzitbftftzzi",
+		"WITH t AS (" UPDATE_WHOLE_TRANSACTION "), "
+		"c AS (UPDATE evcharge.connector SET transaction_id = NULL "
+		"WHERE charge_point_id" EQ "$1 AND connector_id" EQ "$3 "
+		"AND transaction_id" EQ "$2), "
+		"a AS (UPDATE evcharge.auth SET transaction_id = NULL, "
+		"removed_at = COALESCE(removed_at, $18), "
+		"list_version = CASE WHEN removed_at IS NULL "
+		"THEN COALESCE($19, list_version) ELSE list_version END "
+		"WHERE charge_point_id" EQ "$1 "
+		"AND " LOWER("id_tag") EQ LOWER("$4") " "
+		"AND transaction_id" EQ "$2 "
+		"RETURNING status" TEXT ", removed_at) "
+		"SELECT status FROM a WHERE removed_at" EQ "$18"},
+	[UPDATE_TRANSACTION] = {"tiittzizzitbftftz",
+		UPDATE_WHOLE_TRANSACTION},
+	[LIST_AUTH] = {"t",
+		FROM_AUTH
+		"WHERE charge_point_id" EQ "$1 AND removed_at IS NULL "
+		"ORDER BY id_tag COLLATE pg_catalog.\"C\""},
+	[LIST_AUTH_SINCE] = {"ti",
+		FROM_AUTH
+		"WHERE charge_point_id" EQ "$1 AND list_version" GT "$2 "
+		"ORDER BY list_version, id_tag COLLATE pg_catalog.\"C\""},
+	[LIST_AUTH_OF] = {"tt",
+		FROM_AUTH
+		"WHERE charge_point_id" EQ "$1 AND consumer_key" EQ "$2 "
+		"AND removed_at IS NULL ORDER BY list_version DESC, id_tag"},
+	[READ_AUTH] = {"tt",
+		FROM_AUTH
+		"WHERE charge_point_id" EQ "$1 "
+		"AND " LOWER("id_tag") EQ LOWER("$2")},
+	[INSERT_AUTH] = {"tttitztiz",
+		"INSERT INTO evcharge.auth (charge_point_id, id_tag, consumer_key, "
+		"transaction_id, status, expires_at, parent_id_tag, list_version, "
+		"removed_at) VALUES ($1, $2, $3, $4, "
+		"$5" TEXT "::evcharge.authorization_status, $6, $7, $8, $9)"},
+	[UPDATE_AUTH] = {"tttitztiz",
+		"UPDATE evcharge.auth SET consumer_key = $3, transaction_id = $4, "
+		"status = $5" TEXT "::evcharge.authorization_status, "
+		"expires_at = $6, parent_id_tag = $7, list_version = $8, "
+		"removed_at = $9 "
+		"WHERE charge_point_id" EQ "$1 AND id_tag" EQ "$2"},
+	[DELETE_AUTH] = {"tt",
+		"DELETE FROM evcharge.auth "
+		"WHERE charge_point_id" EQ "$1 AND id_tag" EQ "$2"},
+	[FORGET_REMOVED_AUTH] = {"ti",
+		"DELETE FROM evcharge.auth "
+		"WHERE charge_point_id" EQ "$1 AND removed_at IS NOT NULL "
+		"AND list_version" LE "$2"},
+	[INSERT_EVENT] = {"tltiittttzzlx",
+		"INSERT INTO evcharge.event (charge_point_id, event_id, kind, "
+		"connector_id, transaction_id, old_value, new_value, reason, detail, "
+		"occurred_at, recorded_at, cluster, written_by) "
+		"VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)"},
+	[HAS_STATUS_EVENT] = {"titzt",
+		"SELECT 1 FROM evcharge.event "
+		"WHERE charge_point_id" EQ "$1 AND kind" EQ "$3 "
+		"AND COALESCE(connector_id, 0)" EQ "$2 AND occurred_at" EQ "$4 "
+		"AND new_value" EQ "$5 LIMIT 1"},
+	[INSERT_SAMPLE] = {"tizftft",
+		"INSERT INTO evcharge.meter_sample (charge_point_id, transaction_id, "
+		"sampled_at, current_offered, current_unit, voltage_offered, "
+		"voltage_unit) VALUES ($1, $2, $3, $4, $5, $6, $7) "
+		"ON CONFLICT (charge_point_id, transaction_id, sampled_at) "
+		"DO UPDATE SET current_offered = excluded.current_offered, "
+		"current_unit = excluded.current_unit, "
+		"voltage_offered = excluded.voltage_offered, "
+		"voltage_unit = excluded.voltage_unit"},
+	[INSERT_LOG] = {"tlzbtz",
+		"INSERT INTO evcharge.gateway_log (charge_point_id, event_id, "
+		"logged_at, is_error, message, recorded_at) "
+		"VALUES ($1, $2, $3, $4, $5, $6)"},
+
+	/* the clusters that wrote events, oldest first; one index probe for each */
+	[LIST_CLUSTERS] = {"",
+		"WITH RECURSIVE c AS ("
+		"(SELECT cluster, recorded_at FROM evcharge.event "
+		"ORDER BY cluster, written_by LIMIT 1) "
+		"UNION ALL "
+		"SELECT n.cluster, n.recorded_at FROM c, LATERAL ("
+		"SELECT e.cluster, e.recorded_at FROM evcharge.event e "
+		"WHERE e.cluster" GT "c.cluster "
+		"ORDER BY e.cluster, e.written_by LIMIT 1) n) "
+		"SELECT cluster FROM c ORDER BY recorded_at, cluster"},
+
+	/* what the transactions $2 to $3 wrote, but for those in $4, after $5..$7 */
+	[READ_FEED] = {"lxxXxtli",
+		"SELECT charge_point_id, event_id, kind, connector_id, "
+		"transaction_id, old_value, new_value, reason, detail, occurred_at, "
+		"recorded_at, written_by FROM evcharge.event "
+		"WHERE cluster" EQ "$1 "
+		"AND written_by" GE "$2 AND written_by" LT "$3 "
+		"AND NOT written_by" EQ "ANY ($4) "
+		"AND (written_by" GT "$5 OR written_by" EQ "$5 AND ("
+		"charge_point_id COLLATE pg_catalog.\"C\"" GT "$6 "
+		"OR charge_point_id" EQ "$6 AND event_id" GT "$7)) "
+		"ORDER BY written_by, charge_point_id COLLATE pg_catalog.\"C\", "
+		"event_id LIMIT $8"},
+};
+
+#define MAX_PARAMETERS	21
+
+/* Kept plans: the only state of this module, with what it takes to trust them. */
+static SPIPlanPtr plans[QUERY_COUNT];
+static bool tables_checked = false;
+
+/* The parameters of one execution, filled from left to right. */
+typedef struct Parameters
+{
+	int			count;
+	Datum		values[MAX_PARAMETERS];
+	char		nulls[MAX_PARAMETERS];
+} Parameters;
+
+static void
+add(Parameters *p, Datum value, bool isnull)
+{
+	Assert(p->count < MAX_PARAMETERS);
+	p->values[p->count] = value;
+	p->nulls[p->count] = isnull ? 'n' : ' ';
+	p->count++;
+}
+
+static void
+add_text(Parameters *p, const char *value)
+{
+	add(p, value ? CStringGetTextDatum(value) : (Datum) 0, value == NULL);
+}
+
+static void
+add_int(Parameters *p, int32 value)
+{
+	add(p, Int32GetDatum(value), false);
+}
+
+/* an id that may be absent */
+static void
+add_id(Parameters *p, int32 value, int32 none)
+{
+	add(p, Int32GetDatum(value), value == none);
+}
+
+static void
+add_long(Parameters *p, int64 value)
+{
+	add(p, Int64GetDatum(value), false);
+}
+
+static void
+add_meter(Parameters *p, int64 value)
+{
+	add(p, Int32GetDatum((int32) value), value == EVC_NO_METER);
+}
+
+static void
+add_time(Parameters *p, TimestampTz value)
+{
+	add(p, TimestampTzGetDatum(value), value == EVC_NO_TIME);
+}
+
+static void
+add_bool(Parameters *p, bool value)
+{
+	add(p, BoolGetDatum(value), false);
+}
+
+static void
+add_progress(Parameters *p, const EvcProgress *progress)
+{
+	bool		none = progress->current_unit == NULL;
+
+	add(p, Float4GetDatum(progress->current_offered), none);
+	add_text(p, progress->current_unit);
+	add(p, Float4GetDatum(progress->voltage_offered), none);
+	add_text(p, progress->voltage_unit);
+}
+
+/*
+ * parameter_type
+ *		Return the type that a letter of the query table stands for.
+ */
+static Oid
+parameter_type(char letter)
+{
+	switch (letter)
+	{
+		case 't':
+			return TEXTOID;
+		case 'T':
+			return TEXTARRAYOID;
+		case 'i':
+			return INT4OID;
+		case 'l':
+			return INT8OID;
+		case 'z':
+			return TIMESTAMPTZOID;
+		case 'f':
+			return FLOAT4OID;
+		case 'b':
+			return BOOLOID;
+		case 'x':
+			return XID8OID;
+		case 'X':
+			return XID8ARRAYOID;
+	}
+	elog(ERROR, "unknown parameter letter %c", letter);
+}
+
+/*
+ * plan_of
+ *		Return the kept plan of a query, made at its first use.
+ *
+ * Generic from the start: every query is keyed by charge_point_id, so a plan
+ * for particular values could only cost more.
+ */
+static SPIPlanPtr
+plan_of(StoreQuery query)
+{
+	SPIPlanPtr	plan = plans[query];
+
+	if (plan == NULL)
+	{
+		Oid			types[MAX_PARAMETERS];
+		int			count = strlen(queries[query].types);
+
+		for (int i = 0; i < count; i++)
+			types[i] = parameter_type(queries[query].types[i]);
+		plan = SPI_prepare_cursor(queries[query].sql, count, types,
+								  CURSOR_OPT_GENERIC_PLAN);
+		if (plan == NULL)
+			elog(ERROR, "could not prepare query %d: %s", query,
+				 SPI_result_code_string(SPI_result));
+		SPI_keepplan(plan);
+		plans[query] = plan;
+	}
+	return plan;
+}
+
+/*
+ * run
+ *		Execute a query and return the number of rows it gave or touched.
+ */
+static uint64
+run(StoreQuery query, Parameters *p, bool read_only)
+{
+	int			result;
+
+	Assert(p->count == (int) strlen(queries[query].types));
+	result = SPI_execute_plan(plan_of(query), p->values, p->nulls,
+							  read_only, 0);
+	if (result < 0)
+		elog(ERROR, "could not run query %d: %s", query,
+			 SPI_result_code_string(result));
+	return SPI_processed;
+}
+
+/* Reading of a result row, column by column from left to right. */
+typedef struct Columns
+{
+	HeapTuple	tuple;
+	TupleDesc	desc;
+	int			next;
+} Columns;
+
+static Columns
+columns_of(uint64 row)
+{
+	Columns		c = {SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 1};
+
+	return c;
+}
+
+static const char *
+next_text(Columns *c)
+{
+	bool		isnull;
+	Datum		value = SPI_getbinval(c->tuple, c->desc, c->next++, &isnull);
+
+	return isnull ? NULL : TextDatumGetCString(value);
+}
+
+static int64
+next_meter(Columns *c)
+{
+	bool		isnull;
+	Datum		value = SPI_getbinval(c->tuple, c->desc, c->next++, &isnull);
+
+	return isnull ? EVC_NO_METER : DatumGetInt32(value);
+}
+
+static int32
+next_int(Columns *c)
+{
+	bool		isnull;
+	Datum		value = SPI_getbinval(c->tuple, c->desc, c->next++, &isnull);
+
+	return isnull ? 0 : DatumGetInt32(value);
+}
+
+static int64
+next_long(Columns *c)
+{
+	bool		isnull;
+	Datum		value = SPI_getbinval(c->tuple, c->desc, c->next++, &isnull);
+
+	return isnull ? 0 : DatumGetInt64(value);
+}
+
+static TimestampTz
+next_time(Columns *c)
+{
+	bool		isnull;
+	Datum		value = SPI_getbinval(c->tuple, c->desc, c->next++, &isnull);
+
+	return isnull ? EVC_NO_TIME : DatumGetTimestampTz(value);
+}
+
+static bool
+next_bool(Columns *c)
+{
+	bool		isnull;
+	Datum		value = SPI_getbinval(c->tuple, c->desc, c->next++, &isnull);
+
+	return !isnull && DatumGetBool(value);
+}
+
+static float4
+next_float(Columns *c)
+{
+	bool		isnull;
+	Datum		value = SPI_getbinval(c->tuple, c->desc, c->next++, &isnull);
+
+	return isnull ? 0 : DatumGetFloat4(value);
+}
+
+static void
+fill_charge_point(void *to, Columns *c)
+{
+	EvcChargePoint *row = to;
+
+	row->registration = next_text(c);
+	row->status = next_text(c);
+	row->status_since = next_time(c);
+	row->status_reported_at = next_time(c);
+	for (int i = 0; i < EVC_BOOT_FIELDS; i++)
+		row->boot[i] = next_text(c);
+	row->auth_list_version = next_int(c);
+	row->auth_list_kept_from = next_int(c);
+	row->last_transaction_id = next_int(c);
+	row->last_event_id = next_long(c);
+	row->registered_at = next_time(c);
+	row->booted_at = next_time(c);
+	row->last_seen_at = next_time(c);
+}
+
+static void
+fill_connector(void *to, Columns *c)
+{
+	EvcConnector *row = to;
+
+	row->connector_id = next_int(c);
+	row->status = next_text(c);
+	row->status_since = next_time(c);
+	row->reported_at = next_time(c);
+	row->status_before_fault = next_text(c);
+	row->transaction_id = next_int(c);
+}
+
+static void
+fill_transaction(void *to, Columns *c)
+{
+	EvcTransaction *row = to;
+
+	row->transaction_id = next_int(c);
+	row->connector_id = next_int(c);
+	row->id_tag = next_text(c);
+	row->consumer_key = next_text(c);
+	row->started_at = next_time(c);
+	row->start_meter = next_meter(c);
+	row->confirmed_at = next_time(c);
+	row->ended_at = next_time(c);
+	row->end_meter = next_meter(c);
+	row->stop_reason = next_text(c);
+	row->forced = next_bool(c);
+	row->progress.current_offered = next_float(c);
+	row->progress.current_unit = next_text(c);
+	row->progress.voltage_offered = next_float(c);
+	row->progress.voltage_unit = next_text(c);
+	row->progress.at = next_time(c);
+}
+
+static void
+fill_auth(void *to, Columns *c)
+{
+	EvcAuth    *row = to;
+
+	row->id_tag = next_text(c);
+	row->consumer_key = next_text(c);
+	row->transaction_id = next_int(c);
+	row->status = next_text(c);
+	row->expires_at = next_time(c);
+	row->parent_id_tag = next_text(c);
+	row->list_version = next_int(c);
+	row->removed_at = next_time(c);
+}
+
+typedef void (*FillRow) (void *to, Columns *c);
+
+/*
+ * read_row
+ *		Run a query that gives at most one row; say whether it gave one.
+ */
+static bool
+read_row(EvcStore *store, StoreQuery query, Parameters *p, FillRow fill, void *to)
+{
+	bool		found = run(query, p, store->read_only) > 0;
+
+	if (found)
+	{
+		Columns		c = columns_of(0);
+
+		fill(to, &c);
+	}
+	SPI_freetuptable(SPI_tuptable);
+	return found;
+}
+
+/*
+ * read_rows
+ *		Run a query and return a list of row structs.
+ */
+static List *
+read_rows(EvcStore *store, StoreQuery query, Parameters *p, FillRow fill,
+		  size_t size)
+{
+	uint64		count = run(query, p, store->read_only);
+	List	   *rows = NIL;
+
+	for (uint64 i = 0; i < count; i++)
+	{
+		Columns		c = columns_of(i);
+		void	   *row = palloc0(size);
+
+		fill(row, &c);
+		rows = lappend(rows, row);
+	}
+	SPI_freetuptable(SPI_tuptable);
+	return rows;
+}
+
+/*
+ * write_rows
+ *		Run a statement that gives no rows; return how many it touched.
+ */
+static uint64
+write_rows(StoreQuery query, Parameters *p)
+{
+	return run(query, p, false);
+}
+
+/*
+ * forget_check
+ *		Check the tables again after a function changed: install() may have run.
+ */
+static void
+forget_check(Datum arg, int cacheid, uint32 hashvalue)
+{
+	(void) arg;
+	(void) cacheid;
+	(void) hashvalue;
+	tables_checked = false;
+}
+
+/*
+ * evc_store_init
+ *		Watch for changes of the tables' version.
+ */
+void
+evc_store_init(void)
+{
+	CacheRegisterSyscacheCallback(PROCOID, forget_check, (Datum) 0);
+}
+
+/*
+ * owner_of_tables
+ *		Return the owner of the tables, as whom all SQL here runs.
+ */
+static Oid
+owner_of_tables(void)
+{
+	Oid			schema = get_namespace_oid("evcharge", true);
+	Oid			relation = InvalidOid;
+	HeapTuple	tuple = NULL;
+	Oid			owner;
+
+	if (OidIsValid(schema))
+		relation = get_relname_relid("charge_point", schema);
+	if (OidIsValid(relation))
+		tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relation));
+	if (!HeapTupleIsValid(tuple))
+		ereport(ERROR,
+				(errcode(ERRCODE_EVC_TABLES_VERSION),
+				 errmsg("the tables of evcharge are not installed in this database"),
+				 errdetail("There is no table evcharge.charge_point."),
+				 errhint("Run SELECT evcharge.install() as the role that is to own them.")));
+
+	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
+	ReleaseSysCache(tuple);
+	return owner;
+}
+
+/*
+ * check_tables
+ *		Raise an error if the tables are not of the version of this library.
+ */
+static void
+check_tables(void)
+{
+	List	   *name = list_make2(makeString("evcharge"),
+								  makeString("tables_version"));
+	Oid			function = LookupFuncName(name, 0, NULL, true);
+	int32		version = 0;
+
+	if (OidIsValid(function))
+		version = DatumGetInt32(OidFunctionCall0(function));
+	if (version != TABLES_VERSION)
+		ereport(ERROR,
+				(errcode(ERRCODE_EVC_TABLES_VERSION),
+				 errmsg("the tables of evcharge are of version %d, the library needs version %d",
+						version, TABLES_VERSION),
+				 version < TABLES_VERSION ?
+				 errhint("Run SELECT evcharge.install() as their owner.") :
+				 errhint("Install the version of evcharge that made these tables, or a newer one.")));
+	tables_checked = true;
+}
+
+/*
+ * evc_store_begin
+ *		Open a stretch of SQL with the rights of the owner of the tables.
+ *
+ * As referential integrity checks do: never with more rights, because that
+ * owner can put triggers on the tables, and not with the caller's, who needs
+ * none.  An error resets the user with its (sub)transaction.
+ */
+void
+evc_store_begin(EvcStore *store, Datum id, bool read_only)
+{
+	Oid			owner = owner_of_tables();
+
+	store->id = id;
+	store->read_only = read_only;
+	GetUserIdAndSecContext(&store->save_user, &store->save_context);
+	SetUserIdAndSecContext(owner, store->save_context |
+						   SECURITY_LOCAL_USERID_CHANGE |
+						   SECURITY_NOFORCE_RLS);
+	if (!tables_checked)
+		check_tables();
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "could not connect to SPI");
+}
+
+/*
+ * evc_store_end
+ *		Close what evc_store_begin opened.
+ *
+ * Everything that was allocated in between is freed.
+ */
+void
+evc_store_end(EvcStore *store)
+{
+	SPI_finish();
+	SetUserIdAndSecContext(store->save_user, store->save_context);
+}
+
+/*
+ * parameters
+ *		Begin the parameters of a query about the charge point of the call.
+ */
+static Parameters
+parameters(EvcStore *store)
+{
+	Parameters	p;
+
+	p.count = 0;
+	add(&p, store->id, false);
+	return p;
+}
+
+/* ---------------------------------------------------------------------------
+ * charge_point
+ * ---------------------------------------------------------------------------
+ */
+
+/*
+ * evc_store_lock
+ *		Lock the charge point, take what the call reserves of its counters.
+ *
+ * One UPDATE is the lock, the counters and the sign of life ("seen", unless
+ * EVC_NO_TIME).  Returns false if there is no such charge point.
+ */
+bool
+evc_store_lock(EvcStore *store, TimestampTz seen, EvcReserve reserve,
+			   EvcChargePoint *row)
+{
+	Parameters	p = parameters(store);
+
+	add_time(&p, seen);
+	add_int(&p, reserve.events);
+	add_int(&p, reserve.transactions);
+	add_int(&p, reserve.list_versions);
+	return read_row(store, LOCK_CHARGE_POINT, &p, fill_charge_point, row);
+}
+
+/*
+ * evc_store_register
+ *		Make the row of a charge point; false if another call did it first.
+ */
+bool
+evc_store_register(EvcStore *store, const char *registration, TimestampTz now)
+{
+	Parameters	p = parameters(store);
+
+	add_text(&p, registration);
+	add_time(&p, now);
+	return write_rows(REGISTER, &p) > 0;
+}
+
+bool
+evc_store_read_charge_point(EvcStore *store, EvcChargePoint *row)
+{
+	Parameters	p = parameters(store);
+
+	return read_row(store, READ_CHARGE_POINT, &p, fill_charge_point, row);
+}
+
+void
+evc_store_update_charge_point(EvcStore *store, const EvcChargePoint *row)
+{
+	Parameters	p = parameters(store);
+
+	add_text(&p, row->registration);
+	add_text(&p, row->status);
+	add_time(&p, row->status_since);
+	add_time(&p, row->status_reported_at);
+	for (int i = 0; i < EVC_BOOT_FIELDS; i++)
+		add_text(&p, row->boot[i]);
+	add_int(&p, row->auth_list_version);
+	add_int(&p, row->auth_list_kept_from);
+	add_int(&p, row->last_transaction_id);
+	add_long(&p, row->last_event_id);
+	add_time(&p, row->registered_at);
+	add_time(&p, row->booted_at);
+	add_time(&p, row->last_seen_at);
+	write_rows(UPDATE_CHARGE_POINT, &p);
+}
+
+/*
+ * evc_store_lock_all
+ *		Lock the charge points of a batch in the one order that is free of
+ *		deadlocks.
+ */
+void
+evc_store_lock_all(EvcStore *store, Datum ids)
+{
+	Parameters	p;
+
+	(void) store;
+	p.count = 0;
+	add(&p, ids, false);
+	run(LOCK_ALL, &p, false);
+	SPI_freetuptable(SPI_tuptable);
+}
+
+/* ---------------------------------------------------------------------------
+ * connector
+ * ---------------------------------------------------------------------------
+ */
+
+bool
+evc_store_read_connector(EvcStore *store, int32 connector_id,
+						 EvcConnector *row)
+{
+	Parameters	p = parameters(store);
+
+	add_int(&p, connector_id);
+	return read_row(store, READ_CONNECTOR, &p, fill_connector, row);
+}
+
+static void
+fill_connector_use(void *to, Columns *c)
+{
+	EvcConnectorUse *use = to;
+
+	fill_connector(&use->connector, c);
+	fill_transaction(&use->transaction, c);
+	use->next_id_taken = next_bool(c);
+}
+
+/*
+ * evc_store_read_connector_use
+ *		Read a connector, the transaction that it names, and whether the next
+ *		transaction id is taken: all that a start or a stop must know of it.
+ */
+bool
+evc_store_read_connector_use(EvcStore *store, int32 connector_id,
+							 int32 next_id, EvcConnectorUse *use)
+{
+	Parameters	p = parameters(store);
+
+	add_int(&p, connector_id);
+	add_int(&p, next_id);
+	return read_row(store, READ_CONNECTOR_USE, &p, fill_connector_use, use);
+}
+
+List *
+evc_store_list_connectors(EvcStore *store)
+{
+	Parameters	p = parameters(store);
+
+	return read_rows(store, LIST_CONNECTORS, &p, fill_connector,
+					 sizeof(EvcConnector));
+}
+
+static void
+add_connector(Parameters *p, const EvcConnector *row)
+{
+	add_int(p, row->connector_id);
+	add_text(p, row->status);
+	add_time(p, row->status_since);
+	add_time(p, row->reported_at);
+	add_text(p, row->status_before_fault);
+	add_id(p, row->transaction_id, 0);
+}
+
+void
+evc_store_insert_connector(EvcStore *store, const EvcConnector *row)
+{
+	Parameters	p = parameters(store);
+
+	add_connector(&p, row);
+	write_rows(INSERT_CONNECTOR, &p);
+}
+
+void
+evc_store_update_connector(EvcStore *store, const EvcConnector *row)
+{
+	Parameters	p = parameters(store);
+
+	add_connector(&p, row);
+	write_rows(UPDATE_CONNECTOR, &p);
+}
+
+void
+evc_store_delete_connector(EvcStore *store, int32 connector_id)
+{
+	Parameters	p = parameters(store);
+
+	add_int(&p, connector_id);
+	write_rows(DELETE_CONNECTOR, &p);
+}
+
+/* ---------------------------------------------------------------------------
+ * transaction
+ * ---------------------------------------------------------------------------
+ */
+
+bool
+evc_store_read_transaction(EvcStore *store, int32 transaction_id,
+						   EvcTransaction *row)
+{
+	Parameters	p = parameters(store);
+
+	add_int(&p, transaction_id);
+	return read_row(store, READ_TRANSACTION, &p, fill_transaction, row);
+}
+
+/*
+ * evc_store_open_transaction_on
+ *		Read the open transaction of a connector; an index allows only one.
+ */
+bool
+evc_store_open_transaction_on(EvcStore *store, int32 connector_id,
+							  EvcTransaction *row)
+{
+	Parameters	p = parameters(store);
+
+	add_int(&p, connector_id);
+	return read_row(store, OPEN_TRANSACTION_ON, &p, fill_transaction, row);
+}
+
+/*
+ * evc_store_transaction_started
+ *		Read the transaction that started on a connector at a given time.
+ */
+bool
+evc_store_transaction_started(EvcStore *store, int32 connector_id,
+							  TimestampTz started_at, EvcTransaction *row)
+{
+	Parameters	p = parameters(store);
+
+	add_int(&p, connector_id);
+	add_time(&p, started_at);
+	return read_row(store, TRANSACTION_STARTED, &p, fill_transaction, row);
+}
+
+/*
+ * evc_store_last_transaction_of
+ *		Read the newest transaction of a consumer on a connector.
+ */
+bool
+evc_store_last_transaction_of(EvcStore *store, int32 connector_id,
+							  const char *consumer_key, EvcTransaction *row)
+{
+	Parameters	p = parameters(store);
+
+	add_int(&p, connector_id);
+	add_text(&p, consumer_key);
+	return read_row(store, LAST_TRANSACTION_OF, &p, fill_transaction, row);
+}
+
+List *
+evc_store_list_open_transactions(EvcStore *store)
+{
+	Parameters	p = parameters(store);
+
+	return read_rows(store, LIST_OPEN_TRANSACTIONS, &p, fill_transaction,
+					 sizeof(EvcTransaction));
+}
+
+List *
+evc_store_list_closed_transactions(EvcStore *store, int32 limit)
+{
+	Parameters	p = parameters(store);
+
+	add_int(&p, limit);
+	return read_rows(store, LIST_CLOSED_TRANSACTIONS, &p, fill_transaction,
+					 sizeof(EvcTransaction));
+}
+
+/*
+ * evc_store_free_transaction_id
+ *		Return the lowest id from "from" on that no row has, 0 if there is none.
+ */
+int32
+evc_store_free_transaction_id(EvcStore *store, int32 from)
+{
+	Parameters	p = parameters(store);
+	Columns		c;
+	int32		result;
+
+	add_int(&p, from);
+	run(FREE_TRANSACTION_ID, &p, store->read_only);
+	c = columns_of(0);
+	result = next_int(&c);
+	SPI_freetuptable(SPI_tuptable);
+	return result;
+}
+
+static void
+add_transaction(Parameters *p, const EvcTransaction *row)
+{
+	add_int(p, row->transaction_id);
+	add_int(p, row->connector_id);
+	add_text(p, row->id_tag);
+	add_text(p, row->consumer_key);
+	add_time(p, row->started_at);
+	add_meter(p, row->start_meter);
+	add_time(p, row->confirmed_at);
+	add_time(p, row->ended_at);
+	add_meter(p, row->end_meter);
+	add_text(p, row->stop_reason);
+	add_bool(p, row->forced);
+	add_progress(p, &row->progress);
+	add_time(p, row->progress.at);
+}
+
+/*
+ * evc_store_open_transaction
+ *		Insert a transaction; if it is open, tie its connector to it and the
+ *		auth entry of "id_tag" (as the entry spells it, or NULL).
+ *
+ * One statement, because a charging service lives on this one and the next.
+ */
+void
+evc_store_open_transaction(EvcStore *store, const EvcTransaction *row,
+						   const char *id_tag)
+{
+	Parameters	p = parameters(store);
+
+	add_transaction(&p, row);
+	add_text(&p, id_tag);
+	write_rows(OPEN_TRANSACTION, &p);
+}
+
+/*
+ * evc_store_close_transaction
+ *		Write a transaction that has ended, and free the connector and the auth
+ *		entry that are tied to it.
+ *
+ * With "removed_at" the entry leaves the list, with that version of it.  Returns
+ * whether it did, and the status that it had.
+ */
+bool
+evc_store_close_transaction(EvcStore *store, const EvcTransaction *row,
+							TimestampTz removed_at, int32 list_version,
+							const char **status)
+{
+	Parameters	p = parameters(store);
+	bool		left;
+
+	add_transaction(&p, row);
+	add_time(&p, removed_at);
+	add(&p, Int32GetDatum(list_version), removed_at == EVC_NO_TIME);
+	left = run(CLOSE_TRANSACTION, &p, false) > 0;
+	if (left)
+	{
+		Columns		c = columns_of(0);
+
+		*status = next_text(&c);
+	}
+	SPI_freetuptable(SPI_tuptable);
+	return left;
+}
+
+void
+evc_store_update_transaction(EvcStore *store, const EvcTransaction *row)
+{
+	Parameters	p = parameters(store);
+
+	add_transaction(&p, row);
+	write_rows(UPDATE_TRANSACTION, &p);
+}
+
+/* ---------------------------------------------------------------------------
+ * auth
+ * ---------------------------------------------------------------------------
+ */
+
+/* The live entries of the list. */
+List *
+evc_store_list_auth(EvcStore *store)
+{
+	Parameters	p = parameters(store);
+
+	return read_rows(store, LIST_AUTH, &p, fill_auth, sizeof(EvcAuth));
+}
+
+/* The entries, removed ones too, that changed after a version of the list. */
+List *
+evc_store_list_auth_since(EvcStore *store, int32 list_version)
+{
+	Parameters	p = parameters(store);
+
+	add_int(&p, list_version);
+	return read_rows(store, LIST_AUTH_SINCE, &p, fill_auth, sizeof(EvcAuth));
+}
+
+/* The live entries that a consumer holds, the newest first. */
+List *
+evc_store_list_auth_of(EvcStore *store, const char *consumer_key)
+{
+	Parameters	p = parameters(store);
+
+	add_text(&p, consumer_key);
+	return read_rows(store, LIST_AUTH_OF, &p, fill_auth, sizeof(EvcAuth));
+}
+
+/* The entry of a tag in any case, live or removed. */
+bool
+evc_store_read_auth(EvcStore *store, const char *id_tag, EvcAuth *row)
+{
+	Parameters	p = parameters(store);
+
+	add_text(&p, id_tag);
+	return read_row(store, READ_AUTH, &p, fill_auth, row);
+}
+
+static void
+add_auth(Parameters *p, const EvcAuth *row)
+{
+	add_text(p, row->id_tag);
+	add_text(p, row->consumer_key);
+	add_id(p, row->transaction_id, 0);
+	add_text(p, row->status);
+	add_time(p, row->expires_at);
+	add_text(p, row->parent_id_tag);
+	add_int(p, row->list_version);
+	add_time(p, row->removed_at);
+}
+
+void
+evc_store_insert_auth(EvcStore *store, const EvcAuth *row)
+{
+	Parameters	p = parameters(store);
+
+	add_auth(&p, row);
+	write_rows(INSERT_AUTH, &p);
+}
+
+void
+evc_store_update_auth(EvcStore *store, const EvcAuth *row)
+{
+	Parameters	p = parameters(store);
+
+	add_auth(&p, row);
+	write_rows(UPDATE_AUTH, &p);
+}
+
+void
+evc_store_delete_auth(EvcStore *store, const char *id_tag)
+{
+	Parameters	p = parameters(store);
+
+	add_text(&p, id_tag);
+	write_rows(DELETE_AUTH, &p);
+}
+
+/* Forget entries that left the list at a version or before it. */
+void
+evc_store_forget_removed_auth(EvcStore *store, int32 up_to_version)
+{
+	Parameters	p = parameters(store);
+
+	add_int(&p, up_to_version);
+	write_rows(FORGET_REMOVED_AUTH, &p);
+}
+
+/* ---------------------------------------------------------------------------
+ * history
+ * ---------------------------------------------------------------------------
+ */
+
+void
+evc_store_insert_event(EvcStore *store, const EvcEvent *event)
+{
+	Parameters	p = parameters(store);
+
+	add_long(&p, event->event_id);
+	add_text(&p, evc_event_kind_name(event->kind));
+	add_id(&p, event->connector_id, EVC_NO_ID);
+	add_id(&p, event->transaction_id, EVC_NO_ID);
+	add_text(&p, event->old_value);
+	add_text(&p, event->new_value);
+	add_text(&p, event->reason);
+	add_text(&p, event->detail);
+	add_time(&p, event->occurred_at);
+	add_time(&p, event->recorded_at);
+	add_long(&p, (int64) GetSystemIdentifier());
+	add(&p, FullTransactionIdGetDatum(GetTopFullTransactionId()), false);
+	write_rows(INSERT_EVENT, &p);
+}
+
+/*
+ * evc_store_has_status_event
+ *		Tell whether history has this status of a connector at this time.
+ *
+ * Asked only for a report that comes late, to know it from its repetition.
+ */
+bool
+evc_store_has_status_event(EvcStore *store, int32 connector_id,
+						   TimestampTz at, const char *status)
+{
+	Parameters	p = parameters(store);
+	bool		found;
+
+	add_int(&p, connector_id);
+	add_text(&p, evc_event_kind_name(connector_id == 0 ?
+									 EVC_CHARGE_POINT_STATUS :
+									 EVC_CONNECTOR_STATUS));
+	add_time(&p, at);
+	add_text(&p, status);
+	found = run(HAS_STATUS_EVENT, &p, store->read_only) > 0;
+	SPI_freetuptable(SPI_tuptable);
+	return found;
+}
+
+/* A sample that was reported before is overwritten, so that it counts once. */
+void
+evc_store_insert_sample(EvcStore *store, int32 transaction_id,
+						const EvcProgress *sample)
+{
+	Parameters	p = parameters(store);
+
+	add_int(&p, transaction_id);
+	add_time(&p, sample->at);
+	add_progress(&p, sample);
+	write_rows(INSERT_SAMPLE, &p);
+}
+
+void
+evc_store_insert_log(EvcStore *store, int64 event_id, TimestampTz logged,
+					 bool is_error, const char *message, TimestampTz now)
+{
+	Parameters	p = parameters(store);
+
+	add_long(&p, event_id);
+	add_time(&p, logged);
+	add_bool(&p, is_error);
+	add_text(&p, message);
+	add_time(&p, now);
+	write_rows(INSERT_LOG, &p);
+}
+
+/* ---------------------------------------------------------------------------
+ * the feed: events of all charge points, in the order of their transactions
+ * ---------------------------------------------------------------------------
+ */
+
+/* The system identifiers of the clusters that wrote events, oldest first. */
+List *
+evc_store_list_clusters(EvcStore *store)
+{
+	Parameters	p = {0};
+	uint64		count = run(LIST_CLUSTERS, &p, store->read_only);
+	List	   *clusters = NIL;
+
+	for (uint64 i = 0; i < count; i++)
+	{
+		Columns		c = columns_of(i);
+		int64	   *cluster = palloc(sizeof(int64));
+
+		*cluster = next_long(&c);
+		clusters = lappend(clusters, cluster);
+	}
+	SPI_freetuptable(SPI_tuptable);
+	return clusters;
+}
+
+static void
+fill_feed(void *to, Columns *c)
+{
+	EvcFeedEvent *row = to;
+
+	row->charge_point_id = next_text(c);
+	row->event_id = next_long(c);
+	for (int i = 0; i < EVC_FEED_COLUMNS; i++)
+		row->values[i] = SPI_getbinval(c->tuple, c->desc, i + 1,
+									   &row->isnull[i]);
+	c->next = EVC_FEED_COLUMNS + 1;
+	row->written_by = (uint64) next_long(c);
+}
+
+/*
+ * evc_store_read_feed
+ *		Read the events that the given transactions of a cluster wrote.
+ *
+ * The rows stay valid until evc_store_end().
+ */
+List *
+evc_store_read_feed(EvcStore *store, const EvcFeedRange *range, int limit)
+{
+	Parameters	p = {0};
+	Datum	   *but = palloc(sizeof(Datum) * (range->but_count + 1));
+	uint64		count;
+	List	   *rows = NIL;
+
+	for (int i = 0; i < range->but_count; i++)
+		but[i] = UInt64GetDatum(range->but[i]);
+
+	add_long(&p, range->cluster);
+	add(&p, UInt64GetDatum(range->from), false);
+	add(&p, UInt64GetDatum(range->to), false);
+	add(&p, PointerGetDatum(construct_array(but, range->but_count, XID8OID,
+											sizeof(uint64), FLOAT8PASSBYVAL,
+											TYPALIGN_DOUBLE)), false);
+	add(&p, UInt64GetDatum(range->after), false);
+	add_text(&p, range->after_charge_point_id);
+	add_long(&p, range->after_event_id);
+	add_int(&p, limit);
+
+	count = run(READ_FEED, &p, store->read_only);
+	for (uint64 i = 0; i < count; i++)
+	{
+		Columns		c = columns_of(i);
+		EvcFeedEvent *row = palloc(sizeof(EvcFeedEvent));
+
+		fill_feed(row, &c);
+		rows = lappend(rows, row);
+	}
+	return rows;
+}

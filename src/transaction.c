@@ -1,0 +1,246 @@
+/*
+ * transaction.c
+ *		Opens, amends and ends transactions, and keeps the connector and the auth
+ *		entry of each tied to it exactly as long as it is open.
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "auth.h"
+#include "guc.h"
+#include "transaction.h"
+
+/* ids above this one are about to wrap */
+#define ID_NEAR_LIMIT	(PG_INT32_MAX - 1000000)
+
+/*
+ * evc_transaction_next_id
+ *		Return the id after the last, 0 at the end of int32.
+ */
+int32
+evc_transaction_next_id(const EvcCall *call)
+{
+	int32		last = call->row.last_transaction_id;
+
+	return last < PG_INT32_MAX ? last + 1 : 0;
+}
+
+/*
+ * evc_transaction_take_id
+ *		Take the next id for a transaction.
+ *
+ * Usually that is one above the last.  At the end of int32, or where a row has
+ * that id, it is the lowest free one: above it if there is one, else from 1 on.
+ */
+void
+evc_transaction_take_id(EvcCall *call, EvcTransaction *transaction, bool taken)
+{
+	int32		id = evc_transaction_next_id(call);
+
+	if (taken && id != 0)
+		id = evc_store_free_transaction_id(&call->store, id);
+	if (id == 0)
+		id = evc_store_free_transaction_id(&call->store, 1);
+	if (id == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_SEQUENCE_GENERATOR_LIMIT_EXCEEDED),
+				 errmsg("charge point \"%s\" has no free transaction id",
+						call->id)));
+	transaction->transaction_id = id;
+	call->row.last_transaction_id = id;
+}
+
+/*
+ * follow_id
+ *		Make the counter follow an id that a charge point gives, so that the
+ *		next id is new to it.
+ */
+static void
+follow_id(EvcCall *call, const EvcTransaction *transaction)
+{
+	int32		id = transaction->transaction_id;
+
+	if (id <= call->row.last_transaction_id)
+		return;
+	if (id > ID_NEAR_LIMIT && call->row.last_transaction_id <= ID_NEAR_LIMIT)
+		evc_call_anomaly(call, "transaction_id_near_limit",
+						 transaction->connector_id, id, NULL,
+						 transaction->started_at,
+						 "Transaction ids end at %d; after that the lowest free ones are used.",
+						 PG_INT32_MAX);
+	call->row.last_transaction_id = id;
+}
+
+/*
+ * evc_transaction_open
+ *		Insert a transaction; if it is open, its connector and the auth entry,
+ *		if one is given, are tied to it.
+ */
+void
+evc_transaction_open(EvcCall *call, const EvcTransaction *transaction,
+					 const EvcAuth *auth)
+{
+	evc_store_open_transaction(&call->store, transaction,
+							   auth != NULL ? auth->id_tag : NULL);
+	follow_id(call, transaction);
+	evc_call_event(call, EVC_TRANSACTION_STARTED, transaction->connector_id,
+				   transaction->transaction_id, NULL, NULL,
+				   transaction->started_at);
+}
+
+/*
+ * evc_transaction_close
+ *		Write a transaction that has ended, and free its connector and its auth
+ *		entry.
+ *
+ * The entry leaves the list with its transaction, unless it is to be kept.
+ */
+void
+evc_transaction_close(EvcCall *call, const EvcTransaction *transaction)
+{
+	const char *status;
+
+	if (evc_store_close_transaction(&call->store, transaction,
+									evc_keep_authorization ? EVC_NO_TIME :
+									call->now,
+									call->row.auth_list_version + 1, &status))
+		evc_auth_removed(call, status);
+}
+
+/*
+ * evc_transaction_check_reading
+ *		Flag a closed session whose times or meters cannot be, or that gave
+ *		nothing.
+ */
+void
+evc_transaction_check_reading(EvcCall *call, const EvcTransaction *t)
+{
+	if (t->ended_at == EVC_NO_TIME)
+		return;
+
+	if (t->started_at != EVC_NO_TIME && t->ended_at < t->started_at)
+		evc_call_anomaly(call, "time_backwards",
+						 t->connector_id, t->transaction_id,
+						 evc_time_format(t->ended_at), t->ended_at,
+						 "Transaction %d ended before it started, at %s.",
+						 t->transaction_id, evc_time_format(t->started_at));
+
+	if (t->start_meter == EVC_NO_METER || t->end_meter == EVC_NO_METER)
+		return;
+	if (t->end_meter < t->start_meter)
+		evc_call_anomaly(call, "meter_backwards",
+						 t->connector_id, t->transaction_id,
+						 psprintf(INT64_FORMAT, t->end_meter), t->ended_at,
+						 "The meter ran backwards in transaction %d, from " INT64_FORMAT " Wh to " INT64_FORMAT " Wh.",
+						 t->transaction_id, t->start_meter, t->end_meter);
+	else if (t->end_meter == t->start_meter)
+		evc_call_anomaly(call, "no_energy",
+						 t->connector_id, t->transaction_id,
+						 psprintf(INT64_FORMAT, t->end_meter), t->ended_at,
+						 "Transaction %d gave no energy.", t->transaction_id);
+}
+
+/*
+ * evc_transaction_end
+ *		End an open transaction and free what is tied to it.
+ */
+void
+evc_transaction_end(EvcCall *call, EvcTransaction *transaction,
+					TimestampTz ended_at, int64 end_meter,
+					const char *reason, bool forced)
+{
+	transaction->ended_at = ended_at;
+	transaction->end_meter = end_meter;
+	transaction->stop_reason = reason;
+	transaction->forced = forced;
+	evc_transaction_close(call, transaction);
+	evc_call_event(call, EVC_TRANSACTION_ENDED, transaction->connector_id,
+				   transaction->transaction_id, NULL, reason, ended_at);
+	evc_transaction_check_reading(call, transaction);
+}
+
+/*
+ * evc_transaction_is_open
+ *		Tell whether an id is that of an open transaction.
+ */
+bool
+evc_transaction_is_open(EvcCall *call, int32 transaction_id)
+{
+	EvcTransaction transaction;
+
+	return transaction_id > 0 &&
+		evc_store_read_transaction(&call->store, transaction_id,
+								   &transaction) &&
+		transaction.ended_at == EVC_NO_TIME;
+}
+
+/*
+ * same_float
+ *		Compare what is stored: all NaN are one value.
+ */
+static bool
+same_float(float4 a, float4 b)
+{
+	return a == b || (isnan(a) && isnan(b));
+}
+
+/*
+ * evc_transaction_set_progress
+ *		Make reported values the last progress; false if they were already.
+ */
+bool
+evc_transaction_set_progress(EvcTransaction *transaction,
+							 const Gateway__EVChargingStatusData *data,
+							 TimestampTz at)
+{
+	EvcProgress *last = &transaction->progress;
+
+	if (last->current_unit != NULL && last->at == at &&
+		same_float(last->current_offered, data->current_offered) &&
+		same_float(last->voltage_offered, data->voltage_offered) &&
+		strcmp(last->current_unit, data->current_unit) == 0 &&
+		strcmp(last->voltage_unit, data->voltage_unit) == 0)
+		return false;
+
+	last->current_offered = data->current_offered;
+	last->current_unit = data->current_unit;
+	last->voltage_offered = data->voltage_offered;
+	last->voltage_unit = data->voltage_unit;
+	last->at = at;
+	return true;
+}
+
+/*
+ * evc_transaction_info
+ *		Return a transaction as the wire knows it.
+ */
+Gateway__TransactionInfo *
+evc_transaction_info(const EvcTransaction *t)
+{
+	Gateway__TransactionInfo *info = palloc(sizeof(*info));
+
+	gateway__transaction_info__init(info);
+	info->id = t->transaction_id;
+	info->connector_id = t->connector_id;
+	if (t->id_tag != NULL)
+		info->id_tag = unconstify(char *, t->id_tag);
+	info->start_time = unconstify(char *, evc_time_format(t->started_at));
+	info->end_time = unconstify(char *, evc_time_format(t->ended_at));
+	if (t->start_meter != EVC_NO_METER)
+		info->start_meter = (int32) t->start_meter;
+	if (t->end_meter != EVC_NO_METER)
+		info->end_meter = (int32) t->end_meter;
+	if (t->progress.current_unit != NULL)
+	{
+		info->progress = palloc(sizeof(*info->progress));
+		gateway__evcharging_status_data__init(info->progress);
+		info->progress->current_offered = t->progress.current_offered;
+		info->progress->current_unit =
+			unconstify(char *, t->progress.current_unit);
+		info->progress->voltage_offered = t->progress.voltage_offered;
+		info->progress->voltage_unit =
+			unconstify(char *, t->progress.voltage_unit);
+	}
+	return info;
+}

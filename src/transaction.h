@@ -1,0 +1,35 @@
+/*
+ * transaction.h
+ *		What opens, amends and ends a transaction, whoever asks for it.
+ */
+#ifndef EVC_TRANSACTION_H
+#define EVC_TRANSACTION_H
+
+#include "call.h"
+
+/* "not known yet": no row has this id */
+#define EVC_NO_TRANSACTION ((EvcTransaction) { \
+	.started_at = EVC_NO_TIME, .confirmed_at = EVC_NO_TIME, \
+	.ended_at = EVC_NO_TIME, .start_meter = EVC_NO_METER, \
+	.end_meter = EVC_NO_METER, .progress.at = EVC_NO_TIME})
+
+extern int32 evc_transaction_next_id(const EvcCall *call);
+extern void evc_transaction_take_id(EvcCall *call, EvcTransaction *transaction,
+									bool taken);
+extern void evc_transaction_open(EvcCall *call,
+								 const EvcTransaction *transaction,
+								 const EvcAuth *auth);
+extern void evc_transaction_close(EvcCall *call,
+								  const EvcTransaction *transaction);
+extern void evc_transaction_end(EvcCall *call, EvcTransaction *transaction,
+								TimestampTz ended_at, int64 end_meter,
+								const char *reason, bool forced);
+extern void evc_transaction_check_reading(EvcCall *call,
+										  const EvcTransaction *transaction);
+extern bool evc_transaction_is_open(EvcCall *call, int32 transaction_id);
+extern bool evc_transaction_set_progress(EvcTransaction *transaction,
+										 const Gateway__EVChargingStatusData *data,
+										 TimestampTz at);
+extern Gateway__TransactionInfo *evc_transaction_info(const EvcTransaction *transaction);
+
+#endif							/* EVC_TRANSACTION_H */

@@ -1,0 +1,42 @@
+-- What SendLocalList must carry to a charge point.
+CREATE FUNCTION test.changes(cp text, since int)
+	RETURNS TABLE (update_type text, list_version int, auth_data json) LANGUAGE sql AS $$
+	SELECT update_type, list_version, evcharge.to_json(auth_data)
+	FROM evcharge.auth_list_changes($1, $2) $$;
+CREATE FUNCTION test.set(cp text, tag text, status text) RETURNS void LANGUAGE sql AS $$
+	SELECT evcharge.set_authorization($1, test.wire('ConsumerAuthData', json_build_object('publicKey', 'k-' || $2,
+		'authData', CASE WHEN $3 IS NULL THEN json_build_object('idTag', $2) ELSE
+		json_build_object('idTag', $2, 'idTagInfo', json_build_object('status', $3)) END)::text)) $$;
+SELECT test.charge_point('LST');
+
+-- a list that never had anything is at version 0, and there is nothing to send
+SELECT * FROM test.changes('LST', 0);
+-- each change is a version
+SELECT test.set('LST', 'A', 'Accepted'), test.set('LST', 'B', 'Accepted'), test.set('LST', 'C', 'Blocked');
+SELECT * FROM test.changes('LST', 0);
+SELECT * FROM test.changes('LST', 1);
+SELECT * FROM test.changes('LST', 3);
+-- a version that this list never had gets it all
+SELECT * FROM test.changes('LST', 4);
+-- removed entries have no idTagInfo; one that returns has it again
+SELECT test.set('LST', 'a', NULL), test.set('LST', 'B', 'Invalid');
+SELECT * FROM test.changes('LST', 3);
+SELECT * FROM test.changes('LST', 0);
+SELECT test.set('LST', 'a', 'Accepted');
+SELECT * FROM test.changes('LST', 3);
+-- a full list without entries is still to be sent
+SELECT test.set('LST', 'a', NULL), test.set('LST', 'b', NULL), test.set('LST', 'c', NULL);
+SELECT * FROM test.changes('LST', 0);
+
+-- entries that left are forgotten in the end; who is behind that gets all
+SET evcharge.auth_list_history = 4;
+SELECT test.set('LST', 'N' || n, 'Accepted') FROM generate_series(1, 6) n;
+SELECT auth_list_version, auth_list_kept_from FROM evcharge.charge_point WHERE charge_point_id = 'LST';
+SELECT update_type, count(*) FROM test.changes('LST', 5) GROUP BY 1;
+SELECT update_type, count(*) FROM test.changes('LST', 11) GROUP BY 1;
+SELECT count(*) AS removed_kept FROM evcharge.auth WHERE charge_point_id = 'LST' AND removed_at IS NOT NULL;
+RESET evcharge.auth_list_history;
+
+\set SHOW_CONTEXT never
+SELECT * FROM evcharge.auth_list_changes('LST-nobody', 0);
+SELECT * FROM evcharge.check_integrity();
