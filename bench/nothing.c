@@ -1,0 +1,50 @@
+/*
+ * nothing.c
+ *		The floors of bench/message: what a function costs that does nothing.
+ */
+#include "postgres.h"
+
+#include "fmgr.h"
+
+PG_MODULE_MAGIC;
+
+/*
+ * nothing(any) -> bool
+ *		The empty function.
+ */
+PG_FUNCTION_INFO_V1(nothing);
+Datum
+nothing(PG_FUNCTION_ARGS)
+{
+	(void) fcinfo;
+	PG_RETURN_BOOL(true);
+}
+
+/*
+ * touch(any) -> bool
+ *		Reads a value, as any function on it must.
+ */
+PG_FUNCTION_INFO_V1(touch);
+Datum
+touch(PG_FUNCTION_ARGS)
+{
+	struct varlena *value = PG_DETOAST_DATUM_PACKED(PG_GETARG_DATUM(0));
+
+	PG_RETURN_BOOL(VARSIZE_ANY_EXHDR(value) > 0);
+}
+
+/*
+ * copy(bytea) -> bytea
+ *		Copies a value: the floor of decode().
+ */
+PG_FUNCTION_INFO_V1(copy);
+Datum
+copy(PG_FUNCTION_ARGS)
+{
+	bytea	   *value = PG_GETARG_BYTEA_PP(0);
+	bytea	   *result = palloc(VARSIZE_ANY_EXHDR(value) + VARHDRSZ);
+
+	SET_VARSIZE(result, VARSIZE_ANY_EXHDR(value) + VARHDRSZ);
+	memcpy(VARDATA(result), VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value));
+	PG_RETURN_BYTEA_P(result);
+}
