@@ -9,11 +9,11 @@
 
 set -euo pipefail
 umask 022
-unset CDPATH MAKEFLAGS MAKELEVEL
+unset CDPATH MAKEFLAGS MAKELEVEL PSQL_PAGER
 for variable in "${!PG@}"; do
 	[ "$variable" = PG_CONFIG ] || unset "$variable"
 done
-export LC_ALL=C.UTF-8 PYTHONDONTWRITEBYTECODE=1
+export LC_ALL=C.UTF-8 PAGER=cat PYTHONDONTWRITEBYTECODE=1
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 WORK=

@@ -29,8 +29,7 @@ static void write_object(EvcBuffer *out,
 						 bool first);
 static bool read_object(Parse *parse, const ProtobufCMessageDescriptor *desc,
 						const EvcFrame *up, int nesting);
-static bool skip_value(Parse *parse, const EvcFrame *up, const char *name,
-					   int nesting);
+static bool skip_value(Parse *parse, const EvcFrame *up, int nesting);
 
 /* ---------------------------------------------------------------------------
  * Buffers and names
@@ -1205,7 +1204,7 @@ read_object(Parse *parse, const ProtobufCMessageDescriptor *desc,
 						 desc->short_name, quoted);
 				return fail(parse, up, NULL, start, detail);
 			}
-			if (!skip_value(parse, up, NULL, nesting))
+			if (!skip_value(parse, up, nesting))
 				return false;
 		}
 		else
@@ -1231,7 +1230,7 @@ read_object(Parse *parse, const ProtobufCMessageDescriptor *desc,
 
 /* Read any value and forget it. */
 static bool
-skip_value(Parse *parse, const EvcFrame *up, const char *name, int nesting)
+skip_value(Parse *parse, const EvcFrame *up, int nesting)
 {
 	size_t		mark = parse->out->size;
 	const uint8_t *end;
@@ -1240,14 +1239,14 @@ skip_value(Parse *parse, const EvcFrame *up, const char *name, int nesting)
 	switch (skip_space(parse))
 	{
 		case '"':
-			if (!read_string(parse, parse->out, up, name))
+			if (!read_string(parse, parse->out, up, NULL))
 				return false;
 			parse->out->size = mark;
 			return true;
 		case '{':
 		case '[':
 			if (nesting >= EVC_MAX_NESTING)
-				return fail(parse, up, name, parse->at,
+				return fail(parse, up, NULL, parse->at,
 							"it is nested deeper than 100 levels");
 			close = *parse->at++ == '{' ? '}' : ']';
 			if (take(parse, close))
@@ -1256,18 +1255,18 @@ skip_value(Parse *parse, const EvcFrame *up, const char *name, int nesting)
 			{
 				if (close == '}')
 				{
-					if (!read_string(parse, parse->out, up, name))
+					if (!read_string(parse, parse->out, up, NULL))
 						return false;
 					parse->out->size = mark;
 					if (!take(parse, ':'))
-						return fail(parse, up, name, parse->at,
+						return fail(parse, up, NULL, parse->at,
 									"\":\" is expected");
 				}
-				if (!skip_value(parse, up, name, nesting + 1))
+				if (!skip_value(parse, up, nesting + 1))
 					return false;
 			} while (take(parse, ','));
 			if (!take(parse, close))
-				return fail(parse, up, name, parse->at,
+				return fail(parse, up, NULL, parse->at,
 							close == '}' ? "\",\" or \"}\" is expected" :
 							"\",\" or \"]\" is expected");
 			return true;
@@ -1277,7 +1276,7 @@ skip_value(Parse *parse, const EvcFrame *up, const char *name, int nesting)
 				return true;
 			end = number_end(parse->at);
 			if (end == NULL)
-				return fail(parse, up, name, parse->at, "a value is expected");
+				return fail(parse, up, NULL, parse->at, "a value is expected");
 			parse->at = end;
 			return true;
 	}
@@ -1355,7 +1354,7 @@ evc_json_any_type(const char *text, size_t size, EvcBuffer *type_url,
 				return fail(&parse, NULL, NULL, parse.at, "\":\" is expected");
 			if (found)
 				return read_string(&parse, type_url, NULL, "@type");
-			if (!skip_value(&parse, NULL, NULL, 0))
+			if (!skip_value(&parse, NULL, 0))
 				return false;
 		} while (take(&parse, ','));
 		if (skip_space(&parse) != '}')

@@ -166,8 +166,9 @@ step_into_map(Place *place, text *name)
 	if (is_string)
 		wanted = evc_message_utf8(name, &size);
 	else if (!evc_json_int32(VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name),
-							 &number))
-		return false;
+							 &number) ||
+			 (number == 0 && VARSIZE_ANY_EXHDR(name) > 1))
+		return false;			/* -0 is not how the key is written */
 
 	while (next_entry(&place->cursor, place->field, &key, &value))
 	{

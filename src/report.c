@@ -167,9 +167,9 @@ ensure_connector(EvcCall *call, int32 connector_id, EvcConnector *connector,
 
 /*
  * report_connector_status
- *		Record the status of a connector.
+ *		Record the status of a connector; say whether it came in time.
  */
-static void
+static bool
 report_connector_status(EvcCall *call, int32 connector_id, EvcStatus status,
 						TimestampTz at)
 {
@@ -183,13 +183,13 @@ report_connector_status(EvcCall *call, int32 connector_id, EvcStatus status,
 		record_late_status(call, connector_id, evc_fsm_name(status), at,
 						   connector.status, connector.status_since,
 						   connector.reported_at);
-		return;
+		return false;
 	}
 
 	old = evc_fsm_parse_name(connector.status);
 	report = evc_fsm_report(old, status);
 	if (report == EVC_REPORT_REPEATED && connector.reported_at == at)
-		return;
+		return true;
 
 	connector.reported_at = at;
 	if (report != EVC_REPORT_REPEATED)
@@ -207,6 +207,27 @@ report_connector_status(EvcCall *call, int32 connector_id, EvcStatus status,
 		connector.status_since = at;
 	}
 	evc_store_update_connector(&call->store, &connector);
+	return true;
+}
+
+/*
+ * check_current_transaction
+ *		Flag a connector that has another transaction than is open on it here.
+ */
+static void
+check_current_transaction(EvcCall *call, const Gateway__ConnectorInfo *info,
+						  TimestampTz at)
+{
+	EvcConnector connector;
+
+	if (info->current_transaction <= 0 ||
+		(evc_store_read_connector(&call->store, info->id, &connector) &&
+		 connector.transaction_id == info->current_transaction))
+		return;
+	evc_call_anomaly(call, "transaction_mismatch", info->id,
+					 info->current_transaction, NULL, at,
+					 "The connector reports transaction %d, which is not the open one here.",
+					 info->current_transaction);
 }
 
 /*
@@ -235,20 +256,8 @@ report_connector(text *id, const void *bytes, size_t len, TimestampTz at)
 						 "OCPP 1.6 section 7.7 has no such status.");
 	else if (info->id == 0)
 		report_whole_status(&call, status, at);
-	else
-		report_connector_status(&call, info->id, status, at);
-
-	if (info->id > 0 && info->current_transaction > 0)
-	{
-		EvcConnector connector;
-
-		if (!evc_store_read_connector(&call.store, info->id, &connector) ||
-			connector.transaction_id != info->current_transaction)
-			evc_call_anomaly(&call, "transaction_mismatch", info->id,
-							 info->current_transaction, NULL, at,
-							 "The connector reports transaction %d, which is not the open one here.",
-							 info->current_transaction);
-	}
+	else if (report_connector_status(&call, info->id, status, at))
+		check_current_transaction(&call, info, at);
 	evc_call_end(&call);
 }
 

@@ -117,7 +117,7 @@ CREATE FUNCTION evcharge.to_json(message evcharge.message, emit_defaults bool DE
 COMMENT ON FUNCTION evcharge.to_json(evcharge.message, bool, bool) IS
 'The message as ProtoJSON without its type; on request with the fields that have their default, and with the names of the proto file';
 
-CREATE FUNCTION evcharge.from_json(type text, json json, ignore_unknown bool DEFAULT false) RETURNS evcharge.message
+CREATE FUNCTION evcharge.from_json(type text, value json, ignore_unknown bool DEFAULT false) RETURNS evcharge.message
 	AS 'MODULE_PATHNAME', 'evc_message_from_json'
 	LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION evcharge.from_json(text, json, bool) IS

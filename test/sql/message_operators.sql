@@ -45,7 +45,8 @@ SELECT m #> '{connectors,1}', m #>> '{connectors,1,status}', m #> '{transactions
 -- an absent key, a way through an absent message, past a scalar, through NULL
 SELECT m #> '{connectors,3}', m #> '{connectors,3,id}', m #> '{transactions,-1,progress}',
 	m #>> '{transactions,-1,progress,currentOffered}', m #> '{id,x}', m #> '{connectors,1,status,x}',
-	m #> ARRAY['connectors', NULL], m #> '{connectors,x}', m #> '{connectors,01}', m #> '{authList,U}' FROM state;
+	m #> ARRAY['connectors', NULL], m #> '{connectors,x}', m #> '{connectors,01}', m #> '{authList,U}',
+	m || '{"@type":"ChargePointState","connectors":{"0":{}}}' #> '{connectors,-0}' AS minus FROM state;
 -- an empty path is the message
 SELECT m #> '{}' = m::jsonb, m #>> '{}' = (m::jsonb)::text FROM state;
 -- each path into the message leads to what it leads to in its jsonb
