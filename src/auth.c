@@ -23,34 +23,46 @@ static const char *const statuses[] = {
 };
 
 /*
- * next_version
- *		Take the next version of the list.
+ * evc_auth_next_version
+ *		Return the version that the next change of the list makes.
+ *
+ * After the end of int32 it is 1 again, as if the list were new.
+ */
+int32
+evc_auth_next_version(const EvcCall *call)
+{
+	int32		version = call->row.auth_list_version;
+
+	return version == PG_INT32_MAX ? 1 : version + 1;
+}
+
+/*
+ * take_version
+ *		Make the next version of the list the newest.
  *
  * Now and then it forgets the removed entries that no differential update is
  * promised to name any more; not each time, so that it costs little.
  */
 static int32
-next_version(EvcCall *call)
+take_version(EvcCall *call)
 {
 	EvcChargePoint *row = &call->row;
-	int64		kept;
+	int32		version = evc_auth_next_version(call);
 
-	if (row->auth_list_version == PG_INT32_MAX)
-		ereport(ERROR,
-				(errcode(ERRCODE_SEQUENCE_GENERATOR_LIMIT_EXCEEDED),
-				 errmsg("the authorization list of charge point \"%s\" has no further version",
-						call->id),
-				 errhint("Load its state with a lower version.")));
-
-	row->auth_list_version++;
-	kept = (int64) row->auth_list_version - row->auth_list_kept_from;
-	if (kept > evc_auth_list_history + evc_auth_list_history / 4)
+	if (version < row->auth_list_version)
 	{
-		row->auth_list_kept_from =
-			row->auth_list_version - evc_auth_list_history;
+		row->auth_list_kept_from = version;
+		evc_store_forget_removed_auth(&call->store, PG_INT32_MAX);
+		evc_store_renumber_auth(&call->store, version);
+	}
+	else if ((int64) version - row->auth_list_kept_from >
+			 (int64) evc_auth_list_history + evc_auth_list_history / 4)
+	{
+		row->auth_list_kept_from = version - evc_auth_list_history;
 		evc_store_forget_removed_auth(&call->store, row->auth_list_kept_from);
 	}
-	return row->auth_list_version;
+	row->auth_list_version = version;
+	return version;
 }
 
 /*
@@ -64,10 +76,15 @@ evc_auth_add(EvcCall *call, EvcAuth *auth)
 {
 	EvcAuth		removed;
 
-	auth->list_version = next_version(call);
+	auth->list_version = take_version(call);
 	auth->removed_at = EVC_NO_TIME;
 	if (evc_store_read_auth(&call->store, auth->id_tag, &removed))
+	{
+		/* it may have left the list in the middle of its transaction */
+		if (auth->transaction_id == 0)
+			auth->transaction_id = removed.transaction_id;
 		evc_store_delete_auth(&call->store, removed.id_tag);
+	}
 	evc_store_insert_auth(&call->store, auth);
 	evc_call_event(call, EVC_AUTH_ADDED, EVC_NO_ID,
 				   auth->transaction_id > 0 ? auth->transaction_id : EVC_NO_ID,
@@ -81,7 +98,7 @@ evc_auth_add(EvcCall *call, EvcAuth *auth)
 void
 evc_auth_change(EvcCall *call, EvcAuth *auth, const char *old_status)
 {
-	auth->list_version = next_version(call);
+	auth->list_version = take_version(call);
 	evc_store_update_auth(&call->store, auth);
 	evc_call_event(call, EVC_AUTH_CHANGED, EVC_NO_ID,
 				   auth->transaction_id > 0 ? auth->transaction_id : EVC_NO_ID,
@@ -95,7 +112,7 @@ evc_auth_change(EvcCall *call, EvcAuth *auth, const char *old_status)
 void
 evc_auth_remove(EvcCall *call, EvcAuth *auth)
 {
-	auth->list_version = call->row.auth_list_version + 1;
+	auth->list_version = evc_auth_next_version(call);
 	auth->removed_at = call->now;
 	evc_store_update_auth(&call->store, auth);
 	evc_auth_removed(call, auth->status);
@@ -103,13 +120,13 @@ evc_auth_remove(EvcCall *call, EvcAuth *auth)
 
 /*
  * evc_auth_removed
- *		Count and record that an entry, written already, left the list with the
- *		version after the last.
+ *		Count and record that an entry, written already, left the list with its
+ *		next version.
  */
 void
 evc_auth_removed(EvcCall *call, const char *status)
 {
-	next_version(call);
+	take_version(call);
 	evc_call_event(call, EVC_AUTH_REMOVED, EVC_NO_ID, EVC_NO_ID,
 				   status, NULL, call->now);
 }

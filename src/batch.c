@@ -54,7 +54,8 @@ read_column(FunctionCallInfo fcinfo, int arg, Oid type, int16 size,
 	if (ARR_NDIM(PG_GETARG_ARRAYTYPE_P(arg)) > 1)
 		ereport(ERROR,
 				(errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
-				 errmsg("the arrays of a batch have one dimension")));
+				 errmsg("the arrays of a batch have one dimension"),
+				 errdetail("Each has an element for each report.")));
 	deconstruct_array(PG_GETARG_ARRAYTYPE_P(arg), type, size, by_value,
 					  alignment, &column.values, &column.nulls,
 					  &column.count);
@@ -91,7 +92,8 @@ apply(const Batch *batch, int i)
 		batch->messages.nulls[i])
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("charge_point_id, type and message must not be null")));
+				 errmsg("charge_point_id, type and message must not be null"),
+				 errdetail("What a report is about cannot be unknown.")));
 	if (batch->times.count > 0 && !batch->times.nulls[i])
 		context.at = DatumGetTimestampTz(batch->times.values[i]);
 	if (batch->transactions.count > 0 && !batch->transactions.nulls[i])
@@ -99,7 +101,8 @@ apply(const Batch *batch, int i)
 	if (TIMESTAMP_NOT_FINITE(context.at))
 		ereport(ERROR,
 				(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
-				 errmsg("a time of charging must be finite")));
+				 errmsg("a time of charging must be finite"),
+				 errdetail("Infinity is not a time at which something happens.")));
 
 	type = evc_message_type_by_name(TextDatumGetCString(batch->types.values[i]));
 	if (!evc_report_is_one(type))
@@ -143,16 +146,17 @@ try_apply(const Batch *batch, int i, MemoryContext report_context)
 
 		MemoryContextSwitchTo(context);
 		error = CopyErrorData();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(context);
+		CurrentResourceOwner = owner;
+
 		category = ERRCODE_TO_CATEGORY(error->sqlerrcode);
 		if (category == ERRCODE_OPERATOR_INTERVENTION ||
 			category == ERRCODE_INSUFFICIENT_RESOURCES ||
 			category == ERRCODE_TRANSACTION_ROLLBACK ||
 			error->sqlerrcode == ERRCODE_EVC_TABLES_VERSION)
-			PG_RE_THROW();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(context);
-		CurrentResourceOwner = owner;
+			ReThrowError(error);
 	}
 	PG_END_TRY();
 	return error;

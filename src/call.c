@@ -18,18 +18,17 @@
 #define MAX_ID_LENGTH 255
 
 /*
- * require_argument
+ * evc_arg_required
  *		Raise an error if an argument is NULL.
- *
- * A strict function would return NULL instead, and the report be lost.
  */
-static void
-require_argument(FunctionCallInfo fcinfo, int arg, const char *name)
+void
+evc_arg_required(FunctionCallInfo fcinfo, int arg, const char *name)
 {
 	if (PG_ARGISNULL(arg))
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("%s must not be null", name)));
+				 errmsg("%s must not be null", name),
+				 errdetail("What a call is about cannot be unknown, or it would be lost.")));
 }
 
 /*
@@ -39,7 +38,7 @@ require_argument(FunctionCallInfo fcinfo, int arg, const char *name)
 text *
 evc_arg_id(FunctionCallInfo fcinfo, int arg)
 {
-	require_argument(fcinfo, arg, "charge_point_id");
+	evc_arg_required(fcinfo, arg, "charge_point_id");
 	return PG_GETARG_TEXT_PP(arg);
 }
 
@@ -50,7 +49,7 @@ evc_arg_id(FunctionCallInfo fcinfo, int arg)
 bytea *
 evc_arg_bytes(FunctionCallInfo fcinfo, int arg, const char *name)
 {
-	require_argument(fcinfo, arg, name);
+	evc_arg_required(fcinfo, arg, name);
 	return PG_GETARG_BYTEA_PP(arg);
 }
 
@@ -67,7 +66,8 @@ evc_arg_time(FunctionCallInfo fcinfo, int arg)
 	if (TIMESTAMP_NOT_FINITE(time))
 		ereport(ERROR,
 				(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
-				 errmsg("a time of charging must be finite")));
+				 errmsg("a time of charging must be finite"),
+				 errdetail("Infinity is not a time at which something happens.")));
 	return time;
 }
 
@@ -89,7 +89,7 @@ evc_call_begin(EvcCall *call, text *id, bool read_only)
  * lock
  *		Lock the charge point and make its row say what is used, not reserved.
  *
- * A counter of transaction ids that the reservation took past its end reads 0.
+ * A counter that the reservation took past the end of int32 reads 0.
  */
 static bool
 lock(EvcCall *call, TimestampTz seen, EvcReserve reserve)
@@ -99,7 +99,10 @@ lock(EvcCall *call, TimestampTz seen, EvcReserve reserve)
 
 	call->locked = call->row;
 	call->row.last_event_id -= reserve.events;
-	call->row.auth_list_version -= reserve.list_versions;
+	if (reserve.list_versions > 0)
+		call->row.auth_list_version =
+			call->row.auth_list_version == 0 ? PG_INT32_MAX :
+			call->row.auth_list_version - reserve.list_versions;
 	if (reserve.transactions > 0)
 		call->row.last_transaction_id =
 			call->row.last_transaction_id == 0 ? PG_INT32_MAX :
@@ -280,8 +283,15 @@ evc_call_end(EvcCall *call)
 		 row->last_event_id != locked->last_event_id ||
 		 row->last_transaction_id != locked->last_transaction_id ||
 		 row->auth_list_version != locked->auth_list_version ||
-		 row->auth_list_kept_from != locked->auth_list_kept_from))
-		evc_store_update_charge_point(&call->store, row);
+		 row->auth_list_kept_from != locked->auth_list_kept_from) &&
+		!evc_store_update_charge_point(&call->store, row,
+									   locked->last_event_id))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("charge point \"%s\" was changed within its own call",
+						call->id),
+				 errdetail("A trigger on the tables called evcharge for the same charge point."),
+				 errhint("Let such a trigger work on another charge point, or after the transaction.")));
 	evc_store_end(&call->store);
 }
 

@@ -29,7 +29,12 @@ typedef struct EvcCall
 	MemoryContext caller;		/* where results go */
 } EvcCall;
 
-/* arguments; NULL is an error, so that no report is lost in silence */
+/*
+ * Arguments.  NULL is an error: a strict function would return NULL instead,
+ * and a report be lost in silence.
+ */
+extern void evc_arg_required(FunctionCallInfo fcinfo, int arg,
+							 const char *name);
 extern text *evc_arg_id(FunctionCallInfo fcinfo, int arg);
 extern bytea *evc_arg_bytes(FunctionCallInfo fcinfo, int arg, const char *name);
 extern TimestampTz evc_arg_time(FunctionCallInfo fcinfo, int arg);

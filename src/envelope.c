@@ -7,7 +7,10 @@
 
 #include "access/htup_details.h"
 #include "access/xact.h"
+#include "catalog/pg_type.h"
 #include "executor/executor.h"
+#include "utils/lsyscache.h"
+#include "utils/typcache.h"
 #include "utils/builtins.h"
 
 #include "check.h"
@@ -108,8 +111,7 @@ evc_handle(PG_FUNCTION_ARGS)
 	EvcType		answer_type;
 	bytea	   *answer;
 
-	if (PG_ARGISNULL(routed ? 1 : 0))
-		PG_RETURN_NULL();
+	evc_arg_required(fcinfo, routed ? 1 : 0, "request");
 	request = PG_GETARG_EVCMESSAGE_P(routed ? 1 : 0);
 	answer = handle(evc_message_type_of(request), id, request->wire,
 					EVC_MESSAGE_WIRE_SIZE(request), &answer_type);
@@ -322,12 +324,44 @@ evc_handle_event(PG_FUNCTION_ARGS)
 }
 
 /*
+ * charge_point_of_row
+ *		Return the charge_point_id of any row that has one, NULL if that is null.
+ */
+static const char *
+charge_point_of_row(HeapTupleHeader row)
+{
+	TupleDesc	desc = lookup_rowtype_tupdesc(HeapTupleHeaderGetTypeId(row),
+											  HeapTupleHeaderGetTypMod(row));
+	AttrNumber	column = 0;
+	bool		isnull;
+	Datum		id;
+
+	for (int i = 0; i < desc->natts; i++)
+	{
+		Form_pg_attribute attribute = TupleDescAttr(desc, i);
+		Oid			type = getBaseType(attribute->atttypid);
+
+		if (!attribute->attisdropped &&
+			strcmp(NameStr(attribute->attname), "charge_point_id") == 0 &&
+			(type == TEXTOID || type == VARCHAROID))
+			column = attribute->attnum;
+	}
+	ReleaseTupleDesc(desc);
+
+	if (column == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_EVC_INVALID_VALUE),
+				 errmsg("the row is no event"),
+				 errdetail("It has no column charge_point_id of type text."),
+				 errhint("Give a row of evcharge.event or of evcharge.events_since().")));
+	id = GetAttributeByNum(row, column, &isnull);
+	return isnull ? NULL : TextDatumGetCString(id);
+}
+
+/*
  * state_change(event record) -> bytea
  *		Return an event as the NotifyChargePointStateChangeData that a gateway
  *		sends on to its peers, in its envelope.
- *
- * Any row will do that has a charge_point_id: one of the event table, or one of
- * events_since().
  */
 PG_FUNCTION_INFO_V1(evc_state_change);
 Datum
@@ -335,14 +369,11 @@ evc_state_change(PG_FUNCTION_ARGS)
 {
 	Gateway__NotifyChargePointStateChangeData change =
 		GATEWAY__NOTIFY_CHARGE_POINT_STATE_CHANGE_DATA__INIT;
-	bool		isnull;
-	Datum		id;
+	const char *id = charge_point_of_row(PG_GETARG_HEAPTUPLEHEADER(0));
 
-	id = GetAttributeByName(PG_GETARG_HEAPTUPLEHEADER(0), "charge_point_id",
-							&isnull);
-	if (isnull)
+	if (id == NULL)
 		PG_RETURN_NULL();
-	change.charge_point_client_id = TextDatumGetCString(id);
+	change.charge_point_client_id = unconstify(char *, id);
 	PG_RETURN_BYTEA_P(seal_envelope(EVC_NOTIFY_CHARGE_POINT_STATE_CHANGE,
 									evc_message_pack(&change.base)));
 }

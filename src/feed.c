@@ -115,6 +115,24 @@ seen_now(void)
 }
 
 /*
+ * covers
+ *		Tell whether all that one snapshot sees is seen by another.
+ *
+ * Not so on a standby that lags behind where the cursor was taken.
+ */
+static bool
+covers(const Seen *seen, const Seen *past)
+{
+	if (seen->end < past->end)
+		return false;
+	for (int i = 0; i < seen->count && seen->running[i] < past->end; i++)
+		if (bsearch(&seen->running[i], past->running, past->count,
+					sizeof(uint64), compare_xids) == NULL)
+			return false;
+	return true;
+}
+
+/*
  * write_seen
  *		Write a snapshot as "end/running,running".
  */
@@ -361,11 +379,18 @@ read_snapshot(Feed *feed)
 /*
  * read_cluster
  *		Return the events of one cluster from the place of the cursor on.
+ *
+ * "now" is what can be seen of it.  A cursor that has seen more waits until
+ * this server has, too, or what comes meanwhile would be passed over.
  */
 static void
-read_cluster(Feed *feed, bool own)
+read_cluster(Feed *feed, Seen now)
 {
 	Cursor	   *cursor = &feed->cursor;
+
+	if (!covers(&now, &cursor->read) ||
+		(cursor->reading && !covers(&now, &cursor->now)))
+		return;
 
 	if (cursor->reading)
 		read_snapshot(feed);
@@ -373,7 +398,7 @@ read_cluster(Feed *feed, bool own)
 		return;
 
 	cursor->reading = true;
-	cursor->now = own ? seen_now() : everything;
+	cursor->now = now;
 	cursor->after = 0;
 	cursor->after_event_id = 0;
 	cursor->after_charge_point_id = "";
@@ -400,7 +425,8 @@ evc_events_since(PG_FUNCTION_ARGS)
 	if (feed.left < 1)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("max_rows must be at least 1")));
+				 errmsg("max_rows must be at least 1"),
+				 errdetail("It is " INT64_FORMAT ".", feed.left)));
 
 	InitMaterializedSRF(fcinfo, 0);
 	evc_store_begin(&feed.store, (Datum) 0, true);
@@ -427,13 +453,13 @@ evc_events_since(PG_FUNCTION_ARGS)
 			feed.cursor = (Cursor) {.cluster = cluster, .read = nothing};
 		else
 			continue;
-		read_cluster(&feed, false);
+		read_cluster(&feed, everything);
 	}
 	if (feed.left > 0)
 	{
 		if (feed.cursor.cluster != here)
 			feed.cursor = (Cursor) {.cluster = here, .read = nothing};
-		read_cluster(&feed, true);
+		read_cluster(&feed, seen_now());
 	}
 	evc_store_end(&feed.store);
 	return (Datum) 0;

@@ -41,20 +41,20 @@ static const bool allowed[EVC_STATUS_COUNT][EVC_STATUS_COUNT] = {
 };
 
 /*
- * evc_fsm_report
+ * evc_fsm_judge
  *		Say what it means that a connector in status "from" reports "to".
  *
  * Nothing is refused: the caller records the report whatever it means.  The
  * first status of a connector is always allowed.
  */
-EvcReport
-evc_fsm_report(EvcStatus from, EvcStatus to)
+EvcTransition
+evc_fsm_judge(EvcStatus from, EvcStatus to)
 {
 	if (from == to)
-		return EVC_REPORT_REPEATED;
+		return EVC_REPEATED;
 	if (from == EVC_STATUS_NONE || allowed[from][to])
-		return EVC_REPORT_ALLOWED;
-	return EVC_REPORT_ODD;
+		return EVC_ALLOWED;
+	return EVC_ODD;
 }
 
 /*

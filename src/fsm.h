@@ -26,14 +26,14 @@ typedef enum EvcStatus
 #define EVC_STATUS_COUNT 9
 
 /* What a report of a status means for a connector. */
-typedef enum EvcReport
+typedef enum EvcTransition
 {
-	EVC_REPORT_REPEATED,		/* it was in that status already */
-	EVC_REPORT_ALLOWED,			/* a transition of section 4.9 */
-	EVC_REPORT_ODD				/* one outside it: recorded and flagged */
-} EvcReport;
+	EVC_REPEATED,		/* it was in that status already */
+	EVC_ALLOWED,			/* a transition of section 4.9 */
+	EVC_ODD				/* one outside it: recorded and flagged */
+} EvcTransition;
 
-extern EvcReport evc_fsm_report(EvcStatus from, EvcStatus to);
+extern EvcTransition evc_fsm_judge(EvcStatus from, EvcStatus to);
 extern bool evc_fsm_whole_status(EvcStatus status);
 extern EvcStatus evc_fsm_parse(const char *text);
 extern EvcStatus evc_fsm_parse_name(const char *name);

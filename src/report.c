@@ -175,7 +175,7 @@ report_connector_status(EvcCall *call, int32 connector_id, EvcStatus status,
 {
 	EvcConnector connector;
 	EvcStatus	old;
-	EvcReport	report;
+	EvcTransition transition;
 
 	ensure_connector(call, connector_id, &connector, at);
 	if (is_late(at, connector.reported_at))
@@ -187,16 +187,16 @@ report_connector_status(EvcCall *call, int32 connector_id, EvcStatus status,
 	}
 
 	old = evc_fsm_parse_name(connector.status);
-	report = evc_fsm_report(old, status);
-	if (report == EVC_REPORT_REPEATED && connector.reported_at == at)
+	transition = evc_fsm_judge(old, status);
+	if (transition == EVC_REPEATED && connector.reported_at == at)
 		return true;
 
 	connector.reported_at = at;
-	if (report != EVC_REPORT_REPEATED)
+	if (transition != EVC_REPEATED)
 	{
 		record_status(call, connector_id, connector.status,
 					  evc_fsm_name(status), at);
-		if (report == EVC_REPORT_ODD)
+		if (transition == EVC_ODD)
 			evc_call_anomaly(call, "transition_not_allowed", connector_id,
 							 EVC_NO_ID, evc_fsm_name(status), at,
 							 "OCPP 1.6 section 4.9 has no transition from %s to %s.",
@@ -299,35 +299,56 @@ same_tag(const char *a, const char *b)
 }
 
 /*
+ * is_repetition
+ *		Tell whether a start without id and time says again what is open.
+ */
+static bool
+is_repetition(const EvcTransaction *open, const Gateway__TransactionInfo *info)
+{
+	return same_tag(open->id_tag, info->id_tag) &&
+		(open->start_meter == info->start_meter ||
+		 (open->start_meter == EVC_NO_METER && info->start_meter == 0));
+}
+
+/*
  * find_transaction
  *		Find the transaction that a report is about.
  *
  * A charge point that lost the answer to its start reports without an id.
- * Then it is the one that started on that connector at that time; or the open
- * one: for an end any, for a start one that was requested for the same tag and
- * that the charge point has not confirmed yet.
+ * Then it is the one that started, or ended, on that connector at that time; or
+ * the open one: for an end any, for a start one that was requested for the same
+ * tag and that the charge point has not confirmed yet.
  */
 static bool
 find_transaction(EvcCall *call, const Gateway__TransactionInfo *info,
-				 TimestampTz started_at, bool ended,
+				 TimestampTz started_at, TimestampTz ended_at,
 				 EvcTransaction *transaction)
 {
 	if (info->id > 0)
 		return evc_store_read_transaction(&call->store, info->id,
 										  transaction);
 
-	if (started_at != EVC_NO_TIME &&
-		evc_store_transaction_started(&call->store, info->connector_id,
-									  started_at, transaction))
+	if (started_at != EVC_NO_TIME)
+	{
+		if (evc_store_transaction_started(&call->store, info->connector_id,
+										  started_at, transaction))
+			return true;
+	}
+	else if (ended_at != EVC_NO_TIME &&
+			 evc_store_transaction_ended(&call->store, info->connector_id,
+										 ended_at, transaction))
 		return true;
-	if (!evc_store_open_transaction_on(&call->store, info->connector_id,
-									   transaction))
+
+	if (!evc_store_find_open_transaction(&call->store, info->connector_id,
+										 transaction))
 		return false;
-	if (ended)
+	if (ended_at != EVC_NO_TIME)
 		return started_at == EVC_NO_TIME ||
 			transaction->confirmed_at == EVC_NO_TIME;
-	return transaction->confirmed_at == EVC_NO_TIME &&
-		(*info->id_tag == '\0' || same_tag(transaction->id_tag, info->id_tag));
+	if (transaction->confirmed_at == EVC_NO_TIME)
+		return *info->id_tag == '\0' ||
+			same_tag(transaction->id_tag, info->id_tag);
+	return started_at == EVC_NO_TIME && is_repetition(transaction, info);
 }
 
 /*
@@ -344,7 +365,7 @@ end_the_open_one(EvcCall *call, EvcTransaction *transaction)
 	const EvcTransaction *older = &open;
 	const EvcTransaction *newer = transaction;
 
-	if (!evc_store_open_transaction_on(&call->store,
+	if (!evc_store_find_open_transaction(&call->store,
 									   transaction->connector_id, &open))
 		return;
 
@@ -431,6 +452,8 @@ new_transaction(EvcCall *call, const Gateway__TransactionInfo *info,
 						 transaction.started_at,
 						 "The charge point does not say on which connector the transaction is.");
 
+	if (transaction.transaction_id == 0)
+		evc_transaction_take_id(call, &transaction, true);
 	if (closed)
 	{
 		transaction.ended_at = ended_at;
@@ -441,8 +464,6 @@ new_transaction(EvcCall *call, const Gateway__TransactionInfo *info,
 		end_the_open_one(call, &transaction);
 
 	entry = find_entry(call, &transaction, &auth);
-	if (transaction.transaction_id == 0)
-		evc_transaction_take_id(call, &transaction, true);
 	evc_transaction_open(call, &transaction, entry);
 	if (transaction.ended_at != EVC_NO_TIME)
 	{
@@ -452,6 +473,29 @@ new_transaction(EvcCall *call, const Gateway__TransactionInfo *info,
 		evc_transaction_check_reading(call, &transaction);
 	}
 	return transaction.transaction_id;
+}
+
+/*
+ * learn_connector
+ *		Take from a report on which connector a transaction is that came without
+ *		one: OCPP's StopTransaction has none, and may come before the start.
+ */
+static void
+learn_connector(EvcCall *call, EvcTransaction *transaction,
+				int32 connector_id)
+{
+	EvcConnector connector;
+
+	ensure_connector(call, connector_id, &connector, transaction->started_at);
+	transaction->connector_id = connector_id;
+	if (transaction->ended_at != EVC_NO_TIME)
+		return;
+	end_the_open_one(call, transaction);
+	if (transaction->ended_at != EVC_NO_TIME)
+		return;
+	evc_store_read_connector(&call->store, connector_id, &connector);
+	connector.transaction_id = transaction->transaction_id;
+	evc_store_update_connector(&call->store, &connector);
 }
 
 /*
@@ -470,8 +514,13 @@ amend(EvcCall *call, EvcTransaction *transaction,
 	bool		amended = false;
 	bool		confirmed = was.confirmed_at == EVC_NO_TIME;
 
-	if (info->connector_id > 0 &&
-		info->connector_id != transaction->connector_id)
+	if (info->connector_id > 0 && transaction->connector_id <= 0)
+	{
+		learn_connector(call, transaction, info->connector_id);
+		amended = true;
+	}
+	else if (info->connector_id > 0 &&
+			 info->connector_id != transaction->connector_id)
 		evc_call_anomaly(call, "transaction_mismatch",
 						 transaction->connector_id,
 						 transaction->transaction_id,
@@ -541,6 +590,10 @@ amend(EvcCall *call, EvcTransaction *transaction,
 				   transaction->transaction_id, NULL, NULL,
 				   ended_at != EVC_NO_TIME ? ended_at :
 				   transaction->started_at);
+	if (was.ended_at == EVC_NO_TIME && transaction->ended_at != EVC_NO_TIME)
+		evc_call_event(call, EVC_TRANSACTION_ENDED, transaction->connector_id,
+					   transaction->transaction_id, NULL,
+					   transaction->stop_reason, transaction->ended_at);
 	if (amended)
 		evc_transaction_check_reading(call, transaction);
 }
@@ -558,6 +611,7 @@ report_transaction(text *id, const void *bytes, size_t len)
 	EvcTransaction transaction;
 	TimestampTz started_at;
 	TimestampTz ended_at;
+	bool		unreadable;
 	int32		transaction_id;
 	EvcCall		call;
 
@@ -569,12 +623,14 @@ report_transaction(text *id, const void *bytes, size_t len)
 	ended_at = read_time(&call, "end_time", info->end_time,
 						 known_id(info->connector_id), known_id(info->id));
 	/* an end whose time cannot be read has happened all the same */
-	if (ended_at == EVC_NO_TIME && *info->end_time != '\0')
+	unreadable = ended_at == EVC_NO_TIME && *info->end_time != '\0';
+	if (unreadable)
 		ended_at = call.now;
 
-	if (find_transaction(&call, info, started_at, ended_at != EVC_NO_TIME,
-						 &transaction))
+	if (find_transaction(&call, info, started_at, ended_at, &transaction))
 	{
+		if (unreadable && transaction.ended_at != EVC_NO_TIME)
+			ended_at = transaction.ended_at;
 		amend(&call, &transaction, info, started_at, ended_at);
 		transaction_id = transaction.transaction_id;
 	}

@@ -367,17 +367,19 @@ start_transaction(text *id, const void *bytes, size_t len,
 }
 
 /*
- * has_tag_of_same_parent
- *		Tell whether the consumer holds a tag with the same parent as the tag of
- *		a transaction (OCPP 1.6 section 3.5.2, parentIdTag).
+ * may_stop
+ *		Tell whether the consumer may stop a transaction: it owns it, or holds a
+ *		tag with the same parent as the tag of it (OCPP 1.6 parentIdTag).
  */
 static bool
-has_tag_of_same_parent(EvcCall *call, const char *consumer_key,
-					   const EvcTransaction *transaction)
+may_stop(EvcCall *call, const char *consumer_key,
+		 const EvcTransaction *transaction)
 {
 	EvcAuth		its;
 	ListCell   *lc;
 
+	if (owns(consumer_key, transaction))
+		return true;
 	if (transaction->id_tag == NULL ||
 		!evc_store_read_auth(&call->store, transaction->id_tag, &its) ||
 		its.parent_id_tag == NULL)
@@ -398,7 +400,8 @@ has_tag_of_same_parent(EvcCall *call, const char *consumer_key,
  * stop
  *		End the transaction of a consumer on a connector, or say why not.
  *
- * A consumer that asks again is told the same again.
+ * A consumer that asks again is told the same again, until another transaction
+ * starts on the connector.
  */
 static const char *
 stop(EvcCall *call, const Gateway__StopTransactionRequestData *request,
@@ -413,22 +416,22 @@ stop(EvcCall *call, const Gateway__StopTransactionRequestData *request,
 		return refuse_no_connector(call, request->connector_id);
 	connector = &use.connector;
 
-	if (owns(consumer_key, &use.transaction) ||
-		has_tag_of_same_parent(call, consumer_key, &use.transaction))
+	if (connector->transaction_id != 0)
 	{
 		*transaction = use.transaction;
+		if (!may_stop(call, consumer_key, transaction))
+			return psprintf("transaction %d on connector %d of charge point \"%s\" belongs to another consumer",
+							connector->transaction_id,
+							connector->connector_id, call->id);
 		evc_transaction_end(call, transaction, reading->at, reading->meter,
 							reading->reason, false);
 		return NULL;
 	}
 
-	if (evc_store_last_transaction_of(&call->store, request->connector_id,
-									  consumer_key, transaction))
+	if (evc_store_last_transaction_on(&call->store, request->connector_id,
+									  transaction) &&
+		may_stop(call, consumer_key, transaction))
 		return NULL;
-	if (connector->transaction_id != 0)
-		return psprintf("transaction %d on connector %d of charge point \"%s\" belongs to another consumer",
-						connector->transaction_id, connector->connector_id,
-						call->id);
 	return psprintf("connector %d of charge point \"%s\" has no transaction of this consumer",
 					connector->connector_id, call->id);
 }

@@ -539,7 +539,15 @@ end_what_is_not_open(Loading *loading)
 			continue;			/* the state tells how it ended */
 		if (entry != NULL &&
 			find_open(loading, entry->value->connector_id) == entry)
+		{
+			/* it leaves its connector before another one takes that */
+			if (entry->value->connector_id != transaction->connector_id)
+			{
+				transaction->connector_id = -transaction->transaction_id;
+				evc_store_update_transaction(&call->store, transaction);
+			}
 			continue;
+		}
 		evc_transaction_end(call, transaction, call->now, EVC_NO_METER,
 							"Other", true);
 		evc_call_anomaly(call, "forced_end", transaction->connector_id,
@@ -582,8 +590,8 @@ load_transaction(Loading *loading, const TransactionsEntry *entry)
 	if (!known)
 		t.confirmed_at = call->now;
 
-	if (forced && known && was.forced)
-		return;					/* it was ended by force the last time */
+	if (forced && known && was.ended_at != EVC_NO_TIME)
+		return;					/* how it ended is known better here */
 	if (forced)
 	{
 		t.ended_at = call->now;
@@ -697,7 +705,7 @@ tie_connectors(Loading *loading)
 		int32		open = 0;
 		EvcTransaction transaction;
 
-		if (evc_store_open_transaction_on(&call->store,
+		if (evc_store_find_open_transaction(&call->store,
 										  connector->connector_id,
 										  &transaction))
 			open = transaction.transaction_id;
@@ -766,6 +774,22 @@ load_connectors(Loading *loading)
 }
 
 /*
+ * uses_tag
+ *		Tell whether a transaction is open and was started with a tag.
+ */
+static bool
+uses_tag(EvcCall *call, int32 transaction_id, const char *id_tag)
+{
+	EvcTransaction transaction;
+
+	return evc_store_read_transaction(&call->store, transaction_id,
+									  &transaction) &&
+		transaction.ended_at == EVC_NO_TIME &&
+		transaction.id_tag != NULL &&
+		pg_strcasecmp(transaction.id_tag, id_tag) == 0;
+}
+
+/*
  * load_auth
  *		Set one entry of the list; say whether that changed anything.
  */
@@ -794,11 +818,11 @@ load_auth(EvcCall *call, const AuthListEntry *entry)
 		auth.parent_id_tag = text_or_null(info->parentidtag);
 	}
 	if (auth.transaction_id != 0 &&
-		!evc_transaction_is_open(call, auth.transaction_id))
+		!uses_tag(call, auth.transaction_id, auth.id_tag))
 	{
 		evc_call_anomaly(call, "transaction_mismatch", EVC_NO_ID,
 						 auth.transaction_id, NULL, call->now,
-						 "An authorization of the loaded state is in use by transaction %d, which is not open.",
+						 "An authorization of the loaded state is in use by transaction %d, which is not an open one with that tag.",
 						 auth.transaction_id);
 		auth.transaction_id = 0;
 	}
@@ -832,6 +856,8 @@ load_auth_list(Loading *loading)
 	EvcCall    *call = &loading->call;
 	const State *state = loading->state;
 	int64		events = call->row.last_event_id;
+	bool		same_version =
+		call->row.auth_list_version == state->current_auth_list_version;
 	ListCell   *lc;
 
 	call->row.auth_list_version = state->current_auth_list_version;
@@ -847,8 +873,7 @@ load_auth_list(Loading *loading)
 		evc_call_event(call, EVC_AUTH_REMOVED, EVC_NO_ID, EVC_NO_ID,
 					   auth->status, NULL, call->now);
 	}
-	if (call->row.last_event_id == events &&
-		call->row.auth_list_version == call->locked.auth_list_version)
+	if (call->row.last_event_id == events && same_version)
 		return;
 	call->row.auth_list_kept_from = call->row.auth_list_version;
 	evc_store_forget_removed_auth(&call->store, PG_INT32_MAX);

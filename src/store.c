@@ -6,7 +6,9 @@
  * waits for every other call on that charge point; whatever else it reads or
  * writes belongs to the same charge point and needs no lock of its own.  A
  * batch takes the rows of all its charge points first, in the order of their
- * ids.  So no two calls can wait for each other.
+ * ids.  So no two calls can wait for each other; only batches with charge points
+ * that nobody knows yet can, whose rows are made as they come, and one of them
+ * is told to retry.
  *
  * Every name in a text is qualified, operators too: the texts run with the
  * rights of the owner of the tables, under the search_path of the caller.
@@ -99,9 +101,10 @@ typedef enum StoreQuery
 	UPDATE_CONNECTOR,
 	DELETE_CONNECTOR,
 	READ_TRANSACTION,
-	OPEN_TRANSACTION_ON,
+	FIND_OPEN_TRANSACTION,
 	TRANSACTION_STARTED,
-	LAST_TRANSACTION_OF,
+	TRANSACTION_ENDED,
+	LAST_TRANSACTION_ON,
 	LIST_OPEN_TRANSACTIONS,
 	LIST_CLOSED_TRANSACTIONS,
 	FREE_TRANSACTION_ID,
@@ -116,6 +119,7 @@ typedef enum StoreQuery
 	UPDATE_AUTH,
 	DELETE_AUTH,
 	FORGET_REMOVED_AUTH,
+	RENUMBER_AUTH,
 	INSERT_EVENT,
 	HAS_STATUS_EVENT,
 	INSERT_SAMPLE,
@@ -140,7 +144,8 @@ static const struct
 		"last_event_id = last_event_id" PLUS "$3, "
 		"last_transaction_id = CASE WHEN last_transaction_id" LE "(2147483647"
 		MINUS "$4) THEN last_transaction_id" PLUS "$4 ELSE 0 END, "
-		"auth_list_version = auth_list_version" PLUS "$5 "
+		"auth_list_version = CASE WHEN auth_list_version" LE "(2147483647"
+		MINUS "$5) THEN auth_list_version" PLUS "$5 ELSE 0 END "
 		"WHERE charge_point_id" EQ "$1 "
 		"RETURNING " CHARGE_POINT_COLUMNS},
 	[REGISTER] = {"ttz",
@@ -151,7 +156,7 @@ static const struct
 	[READ_CHARGE_POINT] = {"t",
 		"SELECT " CHARGE_POINT_COLUMNS " FROM evcharge.charge_point "
 		"WHERE charge_point_id" EQ "$1"},
-	[UPDATE_CHARGE_POINT] = {"tttzztttttttttiiilzzz",
+	[UPDATE_CHARGE_POINT] = {"tttzztttttttttiiilzzzl",
 		"UPDATE evcharge.charge_point SET "
 		"registration = $2" TEXT "::evcharge.registration_status, "
 		"status = $3" STATUS ", status_since = $4, status_reported_at = $5, "
@@ -162,7 +167,7 @@ static const struct
 		"auth_list_version = $15, auth_list_kept_from = $16, "
 		"last_transaction_id = $17, last_event_id = $18, "
 		"registered_at = $19, booted_at = $20, last_seen_at = $21 "
-		"WHERE charge_point_id" EQ "$1"},
+		"WHERE charge_point_id" EQ "$1 AND last_event_id" EQ "$22"},
 	[LOCK_ALL] = {"T",
 		"SELECT 1 FROM evcharge.charge_point "
 		"WHERE charge_point_id" EQ "ANY ($1) "
@@ -201,7 +206,7 @@ static const struct
 	[READ_TRANSACTION] = {"ti",
 		FROM_TRANSACTION
 		"WHERE charge_point_id" EQ "$1 AND transaction_id" EQ "$2"},
-	[OPEN_TRANSACTION_ON] = {"ti",
+	[FIND_OPEN_TRANSACTION] = {"ti",
 		FROM_TRANSACTION
 		"WHERE charge_point_id" EQ "$1 AND connector_id" EQ "$2 "
 		"AND ended_at IS NULL"},
@@ -209,10 +214,13 @@ static const struct
 		FROM_TRANSACTION
 		"WHERE charge_point_id" EQ "$1 AND connector_id" EQ "$2 "
 		"AND started_at" EQ "$3 ORDER BY transaction_id DESC LIMIT 1"},
-	[LAST_TRANSACTION_OF] = {"tit",
+	[TRANSACTION_ENDED] = {"tiz",
 		FROM_TRANSACTION
 		"WHERE charge_point_id" EQ "$1 AND connector_id" EQ "$2 "
-		"AND consumer_key" EQ "$3 "
+		"AND ended_at" EQ "$3 ORDER BY started_at DESC NULLS LAST LIMIT 1"},
+	[LAST_TRANSACTION_ON] = {"ti",
+		FROM_TRANSACTION
+		"WHERE charge_point_id" EQ "$1 AND connector_id" EQ "$2 "
 		"ORDER BY started_at DESC NULLS LAST LIMIT 1"},
 	[LIST_OPEN_TRANSACTIONS] = {"t",
 		FROM_TRANSACTION
@@ -292,16 +300,20 @@ static const struct
 		"DELETE FROM evcharge.auth "
 		"WHERE charge_point_id" EQ "$1 AND removed_at IS NOT NULL "
 		"AND list_version" LE "$2"},
+	[RENUMBER_AUTH] = {"ti",
+		"UPDATE evcharge.auth SET list_version = $2 "
+		"WHERE charge_point_id" EQ "$1"},
 	[INSERT_EVENT] = {"tltiittttzzlx",
 		"INSERT INTO evcharge.event (charge_point_id, event_id, kind, "
 		"connector_id, transaction_id, old_value, new_value, reason, detail, "
 		"occurred_at, recorded_at, cluster, written_by) "
 		"VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)"},
-	[HAS_STATUS_EVENT] = {"titzt",
+	[HAS_STATUS_EVENT] = {"tizt",
 		"SELECT 1 FROM evcharge.event "
-		"WHERE charge_point_id" EQ "$1 AND kind" EQ "$3 "
-		"AND COALESCE(connector_id, 0)" EQ "$2 AND occurred_at" EQ "$4 "
-		"AND new_value" EQ "$5 LIMIT 1"},
+		"WHERE charge_point_id" EQ "$1 AND occurred_at" EQ "$3 "
+		"AND kind" EQ "ANY ('{connector_status,charge_point_status}') "
+		"AND COALESCE(connector_id, 0)" EQ "$2 AND new_value" EQ "$4 "
+		"LIMIT 1"},
 	[INSERT_SAMPLE] = {"tizftft",
 		"INSERT INTO evcharge.meter_sample (charge_point_id, transaction_id, "
 		"sampled_at, current_offered, current_unit, voltage_offered, "
@@ -343,7 +355,7 @@ static const struct
 		"event_id LIMIT $8"},
 };
 
-#define MAX_PARAMETERS	21
+#define MAX_PARAMETERS	22
 
 /* Kept plans: the only state of this module, with what it takes to trust them. */
 static SPIPlanPtr plans[QUERY_COUNT];
@@ -878,8 +890,16 @@ evc_store_read_charge_point(EvcStore *store, EvcChargePoint *row)
 	return read_row(store, READ_CHARGE_POINT, &p, fill_charge_point, row);
 }
 
-void
-evc_store_update_charge_point(EvcStore *store, const EvcChargePoint *row)
+/*
+ * evc_store_update_charge_point
+ *		Write the row, if its newest event is still the one that the lock left.
+ *
+ * It is not where a trigger on the tables called back for the same charge
+ * point; then the counters must not go back, and the caller is told.
+ */
+bool
+evc_store_update_charge_point(EvcStore *store, const EvcChargePoint *row,
+							  int64 locked_event_id)
 {
 	Parameters	p = parameters(store);
 
@@ -896,7 +916,8 @@ evc_store_update_charge_point(EvcStore *store, const EvcChargePoint *row)
 	add_time(&p, row->registered_at);
 	add_time(&p, row->booted_at);
 	add_time(&p, row->last_seen_at);
-	write_rows(UPDATE_CHARGE_POINT, &p);
+	add_long(&p, locked_event_id);
+	return write_rows(UPDATE_CHARGE_POINT, &p) > 0;
 }
 
 /*
@@ -1020,17 +1041,17 @@ evc_store_read_transaction(EvcStore *store, int32 transaction_id,
 }
 
 /*
- * evc_store_open_transaction_on
+ * evc_store_find_open_transaction
  *		Read the open transaction of a connector; an index allows only one.
  */
 bool
-evc_store_open_transaction_on(EvcStore *store, int32 connector_id,
+evc_store_find_open_transaction(EvcStore *store, int32 connector_id,
 							  EvcTransaction *row)
 {
 	Parameters	p = parameters(store);
 
 	add_int(&p, connector_id);
-	return read_row(store, OPEN_TRANSACTION_ON, &p, fill_transaction, row);
+	return read_row(store, FIND_OPEN_TRANSACTION, &p, fill_transaction, row);
 }
 
 /*
@@ -1049,18 +1070,32 @@ evc_store_transaction_started(EvcStore *store, int32 connector_id,
 }
 
 /*
- * evc_store_last_transaction_of
- *		Read the newest transaction of a consumer on a connector.
+ * evc_store_transaction_ended
+ *		Read the transaction that ended on a connector at a given time.
  */
 bool
-evc_store_last_transaction_of(EvcStore *store, int32 connector_id,
-							  const char *consumer_key, EvcTransaction *row)
+evc_store_transaction_ended(EvcStore *store, int32 connector_id,
+							TimestampTz ended_at, EvcTransaction *row)
 {
 	Parameters	p = parameters(store);
 
 	add_int(&p, connector_id);
-	add_text(&p, consumer_key);
-	return read_row(store, LAST_TRANSACTION_OF, &p, fill_transaction, row);
+	add_time(&p, ended_at);
+	return read_row(store, TRANSACTION_ENDED, &p, fill_transaction, row);
+}
+
+/*
+ * evc_store_last_transaction_on
+ *		Read the newest transaction of a connector.
+ */
+bool
+evc_store_last_transaction_on(EvcStore *store, int32 connector_id,
+							  EvcTransaction *row)
+{
+	Parameters	p = parameters(store);
+
+	add_int(&p, connector_id);
+	return read_row(store, LAST_TRANSACTION_ON, &p, fill_transaction, row);
 }
 
 List *
@@ -1270,6 +1305,16 @@ evc_store_forget_removed_auth(EvcStore *store, int32 up_to_version)
 	write_rows(FORGET_REMOVED_AUTH, &p);
 }
 
+/* Give all entries one list version. */
+void
+evc_store_renumber_auth(EvcStore *store, int32 list_version)
+{
+	Parameters	p = parameters(store);
+
+	add_int(&p, list_version);
+	write_rows(RENUMBER_AUTH, &p);
+}
+
 /* ---------------------------------------------------------------------------
  * history
  * ---------------------------------------------------------------------------
@@ -1297,7 +1342,8 @@ evc_store_insert_event(EvcStore *store, const EvcEvent *event)
 
 /*
  * evc_store_has_status_event
- *		Tell whether history has this status of a connector at this time.
+ *		Tell whether history has this status of a connector, or of the charge
+ *		point as connector 0, at this time.
  *
  * Asked only for a report that comes late, to know it from its repetition.
  */
@@ -1309,9 +1355,6 @@ evc_store_has_status_event(EvcStore *store, int32 connector_id,
 	bool		found;
 
 	add_int(&p, connector_id);
-	add_text(&p, evc_event_kind_name(connector_id == 0 ?
-									 EVC_CHARGE_POINT_STATUS :
-									 EVC_CONNECTOR_STATUS));
 	add_time(&p, at);
 	add_text(&p, status);
 	found = run(HAS_STATUS_EVENT, &p, store->read_only) > 0;

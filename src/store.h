@@ -123,7 +123,9 @@ extern bool evc_store_lock(EvcStore *store, TimestampTz seen, EvcReserve reserve
 extern bool evc_store_register(EvcStore *store, const char *registration,
 							   TimestampTz now);
 extern bool evc_store_read_charge_point(EvcStore *store, EvcChargePoint *row);
-extern void evc_store_update_charge_point(EvcStore *store, const EvcChargePoint *row);
+extern bool evc_store_update_charge_point(EvcStore *store,
+										  const EvcChargePoint *row,
+										  int64 locked_event_id);
 
 extern bool evc_store_read_connector(EvcStore *store, int32 connector_id,
 									 EvcConnector *row);
@@ -136,17 +138,19 @@ extern void evc_store_delete_connector(EvcStore *store, int32 connector_id);
 
 extern bool evc_store_read_transaction(EvcStore *store, int32 transaction_id,
 									   EvcTransaction *row);
-extern bool evc_store_open_transaction_on(EvcStore *store, int32 connector_id,
+extern bool evc_store_find_open_transaction(EvcStore *store, int32 connector_id,
 										  EvcTransaction *row);
 extern bool evc_store_transaction_started(EvcStore *store, int32 connector_id,
 										  TimestampTz started_at,
 										  EvcTransaction *row);
-extern bool evc_store_last_transaction_of(EvcStore *store, int32 connector_id,
-										  const char *consumer_key,
+extern bool evc_store_transaction_ended(EvcStore *store, int32 connector_id,
+										TimestampTz ended_at,
+										EvcTransaction *row);
+extern bool evc_store_last_transaction_on(EvcStore *store, int32 connector_id,
 										  EvcTransaction *row);
 extern List *evc_store_list_open_transactions(EvcStore *store);
 extern List *evc_store_list_closed_transactions(EvcStore *store, int32 limit);
-extern int32 evc_store_free_transaction_id(EvcStore *store, int32 after);
+extern int32 evc_store_free_transaction_id(EvcStore *store, int32 from);
 extern void evc_store_open_transaction(EvcStore *store,
 									   const EvcTransaction *row,
 									   const char *id_tag);
@@ -165,6 +169,7 @@ extern void evc_store_insert_auth(EvcStore *store, const EvcAuth *row);
 extern void evc_store_update_auth(EvcStore *store, const EvcAuth *row);
 extern void evc_store_delete_auth(EvcStore *store, const char *id_tag);
 extern void evc_store_forget_removed_auth(EvcStore *store, int32 up_to_version);
+extern void evc_store_renumber_auth(EvcStore *store, int32 list_version);
 
 extern void evc_store_insert_event(EvcStore *store, const EvcEvent *event);
 extern bool evc_store_has_status_event(EvcStore *store, int32 connector_id,

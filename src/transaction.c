@@ -104,7 +104,7 @@ evc_transaction_close(EvcCall *call, const EvcTransaction *transaction)
 	if (evc_store_close_transaction(&call->store, transaction,
 									evc_keep_authorization ? EVC_NO_TIME :
 									call->now,
-									call->row.auth_list_version + 1, &status))
+									evc_auth_next_version(call), &status))
 		evc_auth_removed(call, status);
 }
 
@@ -158,21 +158,6 @@ evc_transaction_end(EvcCall *call, EvcTransaction *transaction,
 	evc_call_event(call, EVC_TRANSACTION_ENDED, transaction->connector_id,
 				   transaction->transaction_id, NULL, reason, ended_at);
 	evc_transaction_check_reading(call, transaction);
-}
-
-/*
- * evc_transaction_is_open
- *		Tell whether an id is that of an open transaction.
- */
-bool
-evc_transaction_is_open(EvcCall *call, int32 transaction_id)
-{
-	EvcTransaction transaction;
-
-	return transaction_id > 0 &&
-		evc_store_read_transaction(&call->store, transaction_id,
-								   &transaction) &&
-		transaction.ended_at == EVC_NO_TIME;
 }
 
 /*

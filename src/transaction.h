@@ -26,7 +26,6 @@ extern void evc_transaction_end(EvcCall *call, EvcTransaction *transaction,
 								const char *reason, bool forced);
 extern void evc_transaction_check_reading(EvcCall *call,
 										  const EvcTransaction *transaction);
-extern bool evc_transaction_is_open(EvcCall *call, int32 transaction_id);
 extern bool evc_transaction_set_progress(EvcTransaction *transaction,
 										 const Gateway__EVChargingStatusData *data,
 										 TimestampTz at);

@@ -191,9 +191,13 @@ CREATE TABLE evcharge.event (
 
 CREATE INDEX event_feed
 	ON evcharge.event (cluster, written_by);
+CREATE INDEX event_status_time
+	ON evcharge.event (charge_point_id, occurred_at)
+	WHERE kind IN ('connector_status', 'charge_point_status');
 
 COMMENT ON TABLE evcharge.event IS 'One row per change and per anomaly, append-only: the history behind the views, and what a listener catches up from';
 COMMENT ON INDEX evcharge.event_feed IS 'Serves events_since()';
+COMMENT ON INDEX evcharge.event_status_time IS 'Knows a late status report from its repetition';
 COMMENT ON COLUMN evcharge.event.charge_point_id IS 'Charge point that the event is about';
 COMMENT ON COLUMN evcharge.event.event_id IS 'Number of the event within its charge point: from 1, without gaps';
 COMMENT ON COLUMN evcharge.event.kind IS 'What happened; README.md lists the kinds and their channels';

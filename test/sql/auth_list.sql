@@ -37,6 +37,24 @@ SELECT update_type, count(*) FROM test.changes('LST', 11) GROUP BY 1;
 SELECT count(*) AS removed_kept FROM evcharge.auth WHERE charge_point_id = 'LST' AND removed_at IS NOT NULL;
 RESET evcharge.auth_list_history;
 
+-- after the last version comes the first, and everybody gets it all
+SELECT evcharge.load_state(test.wire('ChargePointState', '{"id":"LST","connectors":{"1":{"status":"AVAILABLE","currentTransaction":1}},
+	"transactions":{"1":{"connectorId":1,"idTag":"T"}},"authList":{"T":{"publicKey":"k-T","transactionId":1,"authData":{"idTagInfo":{"status":"Accepted"}}},
+	"U":{"publicKey":"k-U"}},"currentAuthListVersion":2147483647}'));
+SELECT test.stop('LST', 1, 'k-T', '2026-01-01 09:00Z') IS NOT NULL AS stopped;
+SELECT auth_list_version, auth_list_kept_from FROM evcharge.charge_point WHERE charge_point_id = 'LST';
+SELECT * FROM test.changes('LST', 2147483647);
+SELECT * FROM test.changes('LST', 1);
+SELECT test.authorize('LST-nobody', 'k');
+
+-- an entry that is removed and set again during its transaction stays in use
+SELECT test.charge_point('LST-2'), test.set('LST-2', 'A', 'Accepted');
+SELECT test.start('LST-2', 1, 'k-A', '2026-01-01 09:00Z');
+SELECT test.set('LST-2', 'A', NULL), test.set('LST-2', 'A', 'Accepted');
+SELECT test.start('LST-2', 2, 'k-A', '2026-01-01 09:01Z');
+SELECT test.stop('LST-2', 1, 'k-A', '2026-01-01 09:02Z') IS NOT NULL AS stopped;
+SELECT count(*) AS live FROM evcharge.auth WHERE charge_point_id = 'LST-2' AND removed_at IS NULL;
+
 \set SHOW_CONTEXT never
 SELECT * FROM evcharge.auth_list_changes('LST-nobody', 0);
 SELECT * FROM evcharge.check_integrity();

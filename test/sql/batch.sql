@@ -22,6 +22,40 @@ SELECT * FROM evcharge.apply_batch(
 	ARRAY['2026-01-01 09:00Z', now(), now(), now(), now(), now(), '2026-01-01 09:01Z']);
 SELECT * FROM test.events('BAT-1', 7);
 
+-- an error that says nothing about its report ends the batch, and all of it
+CREATE FUNCTION test.conflict() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	RAISE 'conflict' USING ERRCODE = '40001';
+END $$;
+CREATE TRIGGER conflict BEFORE INSERT ON evcharge.event FOR EACH ROW
+	WHEN (NEW.charge_point_id = 'BAT-conflict') EXECUTE FUNCTION test.conflict();
+CREATE TEMP TABLE mark (inside bool);
+DO $$
+BEGIN
+	INSERT INTO mark VALUES (true);
+	PERFORM evcharge.apply_batch(ARRAY['BAT-3', 'BAT-conflict'], ARRAY['LogData', 'LogData'], ARRAY[''::bytea, '']);
+EXCEPTION WHEN serialization_failure THEN
+	RAISE NOTICE 'the batch ended: %', SQLERRM;
+END $$;
+SELECT count(*) AS marks, (SELECT count(*) FROM evcharge.charge_point WHERE charge_point_id IN ('BAT-3', 'BAT-conflict')) AS charge_points FROM mark;
+DROP TRIGGER conflict ON evcharge.event;
+
+-- a trigger that calls back for the same charge point fails, and harms nothing
+CREATE FUNCTION test.call_back() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	IF NEW.kind <> 'log' THEN
+		PERFORM evcharge.report_log(NEW.charge_point_id, '');
+	END IF;
+	RETURN NULL;
+END $$;
+CREATE TRIGGER call_back AFTER INSERT ON evcharge.event FOR EACH ROW
+	WHEN (NEW.charge_point_id = 'BAT-4') EXECUTE FUNCTION test.call_back();
+\set SHOW_CONTEXT never
+SELECT evcharge.boot_notification('BAT-4', '');
+DROP TRIGGER call_back ON evcharge.event;
+SELECT evcharge.report_log('BAT-4', '');
+SELECT count(*) FROM test.events('BAT-4');
+
 SELECT * FROM evcharge.apply_batch('{}', '{}', '{}');
 \set SHOW_CONTEXT never
 SELECT * FROM evcharge.apply_batch(ARRAY['BAT-1'], ARRAY['LogData'], '{}');

@@ -65,6 +65,14 @@ SELECT evcharge.set_authorization('CHG', test.wire('ConsumerAuthData',
 SELECT test.stop('CHG', 2, 'eve', '2026-01-01 14:00Z');
 SELECT test.stop('CHG', 2, 'dora', '2026-01-01 14:00Z')::jsonb #- '{transactionInfo,idTag}' AS answer;
 
+-- and is told the same again; but once another transaction has started on the
+-- connector, neither is
+SELECT test.stop('CHG', 2, 'dora', '2026-01-01 14:10Z')::jsonb #> '{transactionInfo,endTime}' AS ended;
+SELECT test.report('CHG', '{"id":4,"connectorId":2,"startTime":"2026-01-01T14:20:00Z","startMeter":1}');
+SELECT test.stop('CHG', 2, 'dora', '2026-01-01 14:30Z');
+SELECT test.stop('CHG', 2, 'bob', '2026-01-01 14:30Z');
+SELECT test.report('CHG', '{"id":4,"endTime":"2026-01-01T14:40:00Z","endMeter":2}');
+
 -- offline, faulted as a whole, rejected: nothing starts
 UPDATE evcharge.charge_point SET last_seen_at = '2026-01-01 08:00Z' WHERE charge_point_id = 'CHG';
 SELECT test.available('CHG', 1);

@@ -14,7 +14,6 @@ SELECT charge_point_model FROM evcharge.charge_point WHERE charge_point_id = 'EN
 -- a report says where it is from only with the charge point in front
 SELECT evcharge.handle('ENV', '{"@type":"ConnectorInfo","id":2,"status":"FAULTED"}') IS NULL AS no_answer;
 SELECT status FROM evcharge.connector WHERE charge_point_id = 'ENV' AND connector_id = 2;
-SELECT evcharge.handle(NULL) IS NULL AS nothing;
 
 -- the envelope of the peers: event_id in field 1, the message in its own field
 CREATE FUNCTION test.event(event_id int, field int, message bytea) RETURNS bytea LANGUAGE sql AS $$
@@ -50,8 +49,15 @@ SELECT evcharge.state_change(e) = test.event(32, 29, test.wire('NotifyChargePoin
 	'{"chargePointClientId":"ENV"}')) AS same
 FROM evcharge.event e WHERE charge_point_id = 'ENV' AND event_id = 1;
 
+-- any row with a charge_point_id will do, another is an error
+SELECT evcharge.state_change(r) FROM (SELECT 'ENV'::varchar AS charge_point_id) r;
+SELECT evcharge.state_change(r) IS NULL AS null FROM (SELECT NULL::text AS charge_point_id) r;
+SELECT evcharge.state_change(r) FROM (SELECT 1::int8 AS charge_point_id) r;
+SELECT evcharge.state_change(r) FROM (SELECT 1 AS x) r;
+
 -- errors: answers, announcements, members of other services, broken envelopes
 \set SHOW_CONTEXT never
+SELECT evcharge.handle(NULL);
 SELECT evcharge.handle('{"@type":"Response"}');
 SELECT evcharge.handle('{"@type":"ConnectorInfo","id":1}');
 SELECT evcharge.handle('{"@type":"NotifyChargePointStateChangeData"}');

@@ -49,6 +49,22 @@ WHERE charge_point_id = 'STA-3' AND kind = 'anomaly' ORDER BY event_id;
 SELECT evcharge.load_state(test.wire('ChargePointState', '{"id":"STA-4","connectors":{"0":{"status":"FAULTED"}}}'));
 SELECT evcharge.to_json(evcharge.charge_point_state('STA-4'));
 
+-- open transactions that changed places; what was ended properly stays so; an
+-- authorization in use by another tag's transaction is in use by none
+SELECT evcharge.load_state(test.wire('ChargePointState', '{"id":"STA-5","connectors":{"1":{},"2":{}},
+	"transactions":{"1":{"connectorId":1},"2":{"connectorId":2}}}'));
+SELECT evcharge.load_state(test.wire('ChargePointState', '{"id":"STA-5","connectors":{"1":{},"2":{}},
+	"transactions":{"1":{"connectorId":2},"2":{"connectorId":1},"3":{"connectorId":1,"startTime":"2026-01-01T08:00:00Z",
+	"endTime":"2026-01-01T09:00:00Z","startMeter":5,"endMeter":500}}}'));
+SELECT connector_id, transaction_id FROM evcharge.connector WHERE charge_point_id = 'STA-5' ORDER BY 1;
+SELECT evcharge.load_state(test.wire('ChargePointState', '{"id":"STA-5","connectors":{"1":{"currentTransaction":1}},
+	"transactions":{"1":{"connectorId":1,"idTag":"A"},"3":{"connectorId":1}},
+	"authList":{"A":{"transactionId":1},"B":{"transactionId":1}},"currentAuthListVersion":5}'));
+SELECT transaction_id, connector_id, end_meter, forced FROM evcharge.transaction WHERE charge_point_id = 'STA-5' ORDER BY 1;
+SELECT id_tag, transaction_id FROM evcharge.auth WHERE charge_point_id = 'STA-5' ORDER BY 1;
+SELECT evcharge.load_state(test.wire('ChargePointState', '{"id":"STA-5","connectors":{"1":{}},"currentAuthListVersion":5}'));
+SELECT * FROM evcharge.check_integrity();
+
 -- errors name the field, and nothing has changed
 \set SHOW_CONTEXT never
 SELECT evcharge.load_state(test.wire('ChargePointState', '{"id":"STA","status":"ON"}'));

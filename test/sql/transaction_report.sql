@@ -77,4 +77,26 @@ WHERE charge_point_id = 'TXR' AND event_id > 29 AND kind = 'anomaly' ORDER BY ev
 SELECT transaction_id, connector_id, id_tag, ended_at IS NULL AS open, end_meter
 FROM evcharge.transaction WHERE charge_point_id = 'TXR' AND transaction_id >= 40 ORDER BY 1;
 
+-- repetitions without an id: of an end, of a start without a time, of an end
+-- whose time cannot be read
+SELECT test.charge_point('TXR-2');
+SELECT test.report('TXR-2', '{"connectorId":1,"startTime":"2026-01-01T08:00:00Z","startMeter":1}');
+SELECT test.report('TXR-2', '{"connectorId":1,"endTime":"2026-01-01T09:00:00Z","endMeter":50}') FROM generate_series(1, 3);
+SELECT test.report('TXR-2', '{"connectorId":2,"idTag":"A","startMeter":7}') FROM generate_series(1, 3);
+SELECT test.report('TXR-2', '{"connectorId":2,"endTime":"garbage","endMeter":50}');
+SELECT ended_at AS ended FROM evcharge.transaction WHERE charge_point_id = 'TXR-2' AND transaction_id = 2 \gset
+SELECT test.report('TXR-2', '{"id":2,"endTime":"garbage","endMeter":50}');
+SELECT transaction_id, connector_id, end_meter, ended_at = :'ended' AS same_end FROM evcharge.transaction
+WHERE charge_point_id = 'TXR-2' ORDER BY 1;
+
+-- an end that overtakes its start has no connector; the start tells
+SELECT test.report('TXR-2', '{"id":9,"endTime":"2026-01-01T11:00:00Z","endMeter":900}');
+SELECT test.report('TXR-2', '{"id":9,"connectorId":2,"startTime":"2026-01-01T10:00:00Z","startMeter":100}') FROM generate_series(1, 2);
+SELECT test.report('TXR-2', '{"id":10,"startTime":"2026-01-01T12:00:00Z","startMeter":900}');
+SELECT test.report('TXR-2', '{"id":10,"connectorId":1,"startTime":"2026-01-01T12:00:00Z","startMeter":900}');
+SELECT transaction_id, connector_id, start_meter, end_meter, ended_at IS NULL AS open FROM evcharge.transaction
+WHERE charge_point_id = 'TXR-2' AND transaction_id >= 9 ORDER BY 1;
+SELECT connector_id, transaction_id FROM evcharge.connector WHERE charge_point_id = 'TXR-2' ORDER BY 1;
+SELECT * FROM test.events('TXR-2', 6);
+
 SELECT * FROM evcharge.check_integrity();
