@@ -10,8 +10,9 @@
  * that nobody knows yet can, whose rows are made as they come, and one of them
  * is told to retry.
  *
- * Every name in a text is qualified, operators too: the texts run with the
- * rights of the owner of the tables, under the search_path of the caller.
+ * The texts run with the rights of the owner of the tables, and so does whatever
+ * else their names lead to: in triggers, in index expressions.  So the
+ * search_path is set to what nobody can put anything into.
  */
 #include "postgres.h"
 
@@ -28,6 +29,7 @@
 #include "parser/parse_func.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
@@ -41,19 +43,10 @@
 /* The tables this library was written for; see tables_version() in SQL. */
 #define TABLES_VERSION	1
 
-#define EQ		" OPERATOR(pg_catalog.=) "
-#define LT		" OPERATOR(pg_catalog.<) "
-#define LE		" OPERATOR(pg_catalog.<=) "
-#define GT		" OPERATOR(pg_catalog.>) "
-#define GE		" OPERATOR(pg_catalog.>=) "
-#define PLUS	" OPERATOR(pg_catalog.+) "
-#define MINUS	" OPERATOR(pg_catalog.-) "
-#define TEXT	"::pg_catalog.text"
-#define STATUS	TEXT "::evcharge.connector_status"
-#define LOWER(x) "pg_catalog.lower(" x " COLLATE pg_catalog.\"C\")"
+#define STATUS	"::text::evcharge.connector_status"
 
 #define CHARGE_POINT_COLUMNS \
-	"registration" TEXT ", status" TEXT ", status_since, status_reported_at, " \
+	"registration::text, status::text, status_since, status_reported_at, " \
 	"charge_box_serial_number, charge_point_model, " \
 	"charge_point_serial_number, charge_point_vendor, firmware_version, " \
 	"iccid, imsi, meter_serial_number, meter_type, " \
@@ -61,8 +54,8 @@
 	"last_event_id, registered_at, booted_at, last_seen_at"
 
 #define CONNECTOR_COLUMNS \
-	"connector_id, status" TEXT ", status_since, reported_at, " \
-	"status_before_fault" TEXT ", transaction_id"
+	"connector_id, status::text, status_since, reported_at, " \
+	"status_before_fault::text, transaction_id"
 
 #define TRANSACTION_COLUMNS \
 	"transaction_id, connector_id, id_tag, consumer_key, started_at, " \
@@ -70,7 +63,7 @@
 	"current_offered, current_unit, voltage_offered, voltage_unit, progress_at"
 
 #define AUTH_COLUMNS \
-	"id_tag, consumer_key, transaction_id, status" TEXT ", expires_at, " \
+	"id_tag, consumer_key, transaction_id, status::text, expires_at, " \
 	"parent_id_tag, list_version, removed_at"
 
 #define UPDATE_WHOLE_TRANSACTION \
@@ -80,7 +73,7 @@
 	"stop_reason = $11, forced = $12, current_offered = $13, " \
 	"current_unit = $14, voltage_offered = $15, voltage_unit = $16, " \
 	"progress_at = $17 " \
-	"WHERE charge_point_id" EQ "$1 AND transaction_id" EQ "$2"
+	"WHERE charge_point_id = $1 AND transaction_id = $2"
 
 #define FROM_TRANSACTION \
 	"SELECT " TRANSACTION_COLUMNS " FROM evcharge.transaction "
@@ -141,24 +134,26 @@ static const struct
 	[LOCK_CHARGE_POINT] = {"tziii",
 		"UPDATE evcharge.charge_point SET "
 		"last_seen_at = GREATEST(last_seen_at, $2), "
-		"last_event_id = last_event_id" PLUS "$3, "
-		"last_transaction_id = CASE WHEN last_transaction_id" LE "(2147483647"
-		MINUS "$4) THEN last_transaction_id" PLUS "$4 ELSE 0 END, "
-		"auth_list_version = CASE WHEN auth_list_version" LE "(2147483647"
-		MINUS "$5) THEN auth_list_version" PLUS "$5 ELSE 0 END "
-		"WHERE charge_point_id" EQ "$1 "
+		"last_event_id = last_event_id + $3, "
+		"last_transaction_id = CASE "
+		"WHEN last_transaction_id <= 2147483647 - $4 "
+		"THEN last_transaction_id + $4 ELSE 0 END, "
+		"auth_list_version = CASE "
+		"WHEN auth_list_version <= 2147483647 - $5 "
+		"THEN auth_list_version + $5 ELSE 0 END "
+		"WHERE charge_point_id = $1 "
 		"RETURNING " CHARGE_POINT_COLUMNS},
 	[REGISTER] = {"ttz",
 		"INSERT INTO evcharge.charge_point "
 		"(charge_point_id, registration, registered_at) "
-		"VALUES ($1, $2" TEXT "::evcharge.registration_status, $3) "
+		"VALUES ($1, $2::text::evcharge.registration_status, $3) "
 		"ON CONFLICT (charge_point_id) DO NOTHING"},
 	[READ_CHARGE_POINT] = {"t",
 		"SELECT " CHARGE_POINT_COLUMNS " FROM evcharge.charge_point "
-		"WHERE charge_point_id" EQ "$1"},
+		"WHERE charge_point_id = $1"},
 	[UPDATE_CHARGE_POINT] = {"tttzztttttttttiiilzzzl",
 		"UPDATE evcharge.charge_point SET "
-		"registration = $2" TEXT "::evcharge.registration_status, "
+		"registration = $2::text::evcharge.registration_status, "
 		"status = $3" STATUS ", status_since = $4, status_reported_at = $5, "
 		"charge_box_serial_number = $6, charge_point_model = $7, "
 		"charge_point_serial_number = $8, charge_point_vendor = $9, "
@@ -167,29 +162,29 @@ static const struct
 		"auth_list_version = $15, auth_list_kept_from = $16, "
 		"last_transaction_id = $17, last_event_id = $18, "
 		"registered_at = $19, booted_at = $20, last_seen_at = $21 "
-		"WHERE charge_point_id" EQ "$1 AND last_event_id" EQ "$22"},
+		"WHERE charge_point_id = $1 AND last_event_id = $22"},
 	[LOCK_ALL] = {"T",
 		"SELECT 1 FROM evcharge.charge_point "
-		"WHERE charge_point_id" EQ "ANY ($1) "
+		"WHERE charge_point_id = ANY ($1) "
 		"ORDER BY charge_point_id FOR UPDATE"},
 	[READ_CONNECTOR] = {"ti",
 		"SELECT " CONNECTOR_COLUMNS " FROM evcharge.connector "
-		"WHERE charge_point_id" EQ "$1 AND connector_id" EQ "$2"},
+		"WHERE charge_point_id = $1 AND connector_id = $2"},
 	[READ_CONNECTOR_USE] = {"tii",
-		"SELECT c.connector_id, c.status" TEXT ", c.status_since, "
-		"c.reported_at, c.status_before_fault" TEXT ", c.transaction_id, "
+		"SELECT c.connector_id, c.status::text, c.status_since, "
+		"c.reported_at, c.status_before_fault::text, c.transaction_id, "
 		"t.transaction_id, t.connector_id, t.id_tag, t.consumer_key, "
 		"t.started_at, t.start_meter, t.confirmed_at, t.ended_at, "
 		"t.end_meter, t.stop_reason, t.forced, t.current_offered, "
 		"t.current_unit, t.voltage_offered, t.voltage_unit, t.progress_at, "
 		"EXISTS (SELECT FROM evcharge.transaction n "
-		"WHERE n.charge_point_id" EQ "$1 AND n.transaction_id" EQ "$3) "
+		"WHERE n.charge_point_id = $1 AND n.transaction_id = $3) "
 		"FROM evcharge.connector c LEFT JOIN evcharge.transaction t "
-		"ON t.charge_point_id" EQ "$1 AND t.transaction_id" EQ "c.transaction_id "
-		"WHERE c.charge_point_id" EQ "$1 AND c.connector_id" EQ "$2"},
+		"ON t.charge_point_id = $1 AND t.transaction_id = c.transaction_id "
+		"WHERE c.charge_point_id = $1 AND c.connector_id = $2"},
 	[LIST_CONNECTORS] = {"t",
 		"SELECT " CONNECTOR_COLUMNS " FROM evcharge.connector "
-		"WHERE charge_point_id" EQ "$1 ORDER BY connector_id"},
+		"WHERE charge_point_id = $1 ORDER BY connector_id"},
 	[INSERT_CONNECTOR] = {"titzzti",
 		"INSERT INTO evcharge.connector (charge_point_id, connector_id, "
 		"status, status_since, reported_at, status_before_fault, "
@@ -199,110 +194,110 @@ static const struct
 		"UPDATE evcharge.connector SET "
 		"status = $3" STATUS ", status_since = $4, reported_at = $5, "
 		"status_before_fault = $6" STATUS ", transaction_id = $7 "
-		"WHERE charge_point_id" EQ "$1 AND connector_id" EQ "$2"},
+		"WHERE charge_point_id = $1 AND connector_id = $2"},
 	[DELETE_CONNECTOR] = {"ti",
 		"DELETE FROM evcharge.connector "
-		"WHERE charge_point_id" EQ "$1 AND connector_id" EQ "$2"},
+		"WHERE charge_point_id = $1 AND connector_id = $2"},
 	[READ_TRANSACTION] = {"ti",
 		FROM_TRANSACTION
-		"WHERE charge_point_id" EQ "$1 AND transaction_id" EQ "$2"},
+		"WHERE charge_point_id = $1 AND transaction_id = $2"},
 	[FIND_OPEN_TRANSACTION] = {"ti",
 		FROM_TRANSACTION
-		"WHERE charge_point_id" EQ "$1 AND connector_id" EQ "$2 "
+		"WHERE charge_point_id = $1 AND connector_id = $2 "
 		"AND ended_at IS NULL"},
 	[TRANSACTION_STARTED] = {"tiz",
 		FROM_TRANSACTION
-		"WHERE charge_point_id" EQ "$1 AND connector_id" EQ "$2 "
-		"AND started_at" EQ "$3 ORDER BY transaction_id DESC LIMIT 1"},
+		"WHERE charge_point_id = $1 AND connector_id = $2 "
+		"AND started_at = $3 ORDER BY transaction_id DESC LIMIT 1"},
 	[TRANSACTION_ENDED] = {"tiz",
 		FROM_TRANSACTION
-		"WHERE charge_point_id" EQ "$1 AND connector_id" EQ "$2 "
-		"AND ended_at" EQ "$3 ORDER BY started_at DESC NULLS LAST LIMIT 1"},
+		"WHERE charge_point_id = $1 AND connector_id = $2 "
+		"AND ended_at = $3 ORDER BY started_at DESC LIMIT 1"},
 	[LAST_TRANSACTION_ON] = {"ti",
 		FROM_TRANSACTION
-		"WHERE charge_point_id" EQ "$1 AND connector_id" EQ "$2 "
-		"ORDER BY started_at DESC NULLS LAST LIMIT 1"},
+		"WHERE charge_point_id = $1 AND connector_id = $2 "
+		"AND started_at IS NOT NULL ORDER BY started_at DESC LIMIT 1"},
 	[LIST_OPEN_TRANSACTIONS] = {"t",
 		FROM_TRANSACTION
-		"WHERE charge_point_id" EQ "$1 AND ended_at IS NULL "
+		"WHERE charge_point_id = $1 AND ended_at IS NULL "
 		"ORDER BY transaction_id"},
 	[LIST_CLOSED_TRANSACTIONS] = {"ti",
 		FROM_TRANSACTION
-		"WHERE charge_point_id" EQ "$1 AND ended_at IS NOT NULL "
+		"WHERE charge_point_id = $1 AND ended_at IS NOT NULL "
 		"ORDER BY ended_at DESC, transaction_id DESC LIMIT $2"},
 	[FREE_TRANSACTION_ID] = {"ti",
 		"SELECT CASE WHEN NOT EXISTS (SELECT FROM evcharge.transaction "
-		"WHERE charge_point_id" EQ "$1 AND transaction_id" EQ "$2) THEN $2 "
-		"ELSE (SELECT t.transaction_id" PLUS "1 FROM evcharge.transaction t "
-		"WHERE t.charge_point_id" EQ "$1 AND t.transaction_id" GE "$2 "
-		"AND t.transaction_id" LT "2147483647 "
+		"WHERE charge_point_id = $1 AND transaction_id = $2) THEN $2 "
+		"ELSE (SELECT t.transaction_id + 1 FROM evcharge.transaction t "
+		"WHERE t.charge_point_id = $1 AND t.transaction_id >= $2 "
+		"AND t.transaction_id < 2147483647 "
 		"AND NOT EXISTS (SELECT FROM evcharge.transaction n "
-		"WHERE n.charge_point_id" EQ "$1 "
-		"AND n.transaction_id" EQ "(t.transaction_id" PLUS "1)) "
+		"WHERE n.charge_point_id = $1 "
+		"AND n.transaction_id = t.transaction_id + 1) "
 		"ORDER BY t.transaction_id LIMIT 1) END"},
 	[OPEN_TRANSACTION] = {"tiittzizzitbftftzt",
 		"WITH t AS (INSERT INTO evcharge.transaction (charge_point_id, "
 		TRANSACTION_COLUMNS ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, "
 		"$10, $11, $12, $13, $14, $15, $16, $17)), "
 		"c AS (UPDATE evcharge.connector SET transaction_id = $2 "
-		"WHERE charge_point_id" EQ "$1 AND connector_id" EQ "$3 "
+		"WHERE charge_point_id = $1 AND connector_id = $3 "
 		"AND $9 IS NULL) "
 		"UPDATE evcharge.auth SET transaction_id = $2 "
-		"WHERE charge_point_id" EQ "$1 AND id_tag" EQ "$18 "
+		"WHERE charge_point_id = $1 AND id_tag = $18 "
 		"AND $9 IS NULL"},
 	[CLOSE_TRANSACTION] = {"tiittzizzitbftftzzi",
 		"WITH t AS (" UPDATE_WHOLE_TRANSACTION "), "
 		"c AS (UPDATE evcharge.connector SET transaction_id = NULL "
-		"WHERE charge_point_id" EQ "$1 AND connector_id" EQ "$3 "
-		"AND transaction_id" EQ "$2), "
+		"WHERE charge_point_id = $1 AND connector_id = $3 "
+		"AND transaction_id = $2), "
 		"a AS (UPDATE evcharge.auth SET transaction_id = NULL, "
 		"removed_at = COALESCE(removed_at, $18), "
 		"list_version = CASE WHEN removed_at IS NULL "
 		"THEN COALESCE($19, list_version) ELSE list_version END "
-		"WHERE charge_point_id" EQ "$1 "
-		"AND " LOWER("id_tag") EQ LOWER("$4") " "
-		"AND transaction_id" EQ "$2 "
-		"RETURNING status" TEXT ", removed_at) "
-		"SELECT status FROM a WHERE removed_at" EQ "$18"},
+		"WHERE charge_point_id = $1 "
+		"AND lower(id_tag COLLATE \"C\") = lower($4 COLLATE \"C\") "
+		"AND transaction_id = $2 "
+		"RETURNING status::text, removed_at) "
+		"SELECT status FROM a WHERE removed_at = $18"},
 	[UPDATE_TRANSACTION] = {"tiittzizzitbftftz",
 		UPDATE_WHOLE_TRANSACTION},
 	[LIST_AUTH] = {"t",
 		FROM_AUTH
-		"WHERE charge_point_id" EQ "$1 AND removed_at IS NULL "
-		"ORDER BY id_tag COLLATE pg_catalog.\"C\""},
+		"WHERE charge_point_id = $1 AND removed_at IS NULL "
+		"ORDER BY id_tag COLLATE \"C\""},
 	[LIST_AUTH_SINCE] = {"ti",
 		FROM_AUTH
-		"WHERE charge_point_id" EQ "$1 AND list_version" GT "$2 "
-		"ORDER BY list_version, id_tag COLLATE pg_catalog.\"C\""},
+		"WHERE charge_point_id = $1 AND list_version > $2 "
+		"ORDER BY list_version, id_tag COLLATE \"C\""},
 	[LIST_AUTH_OF] = {"tt",
 		FROM_AUTH
-		"WHERE charge_point_id" EQ "$1 AND consumer_key" EQ "$2 "
+		"WHERE charge_point_id = $1 AND consumer_key = $2 "
 		"AND removed_at IS NULL ORDER BY list_version DESC, id_tag"},
 	[READ_AUTH] = {"tt",
 		FROM_AUTH
-		"WHERE charge_point_id" EQ "$1 "
-		"AND " LOWER("id_tag") EQ LOWER("$2")},
+		"WHERE charge_point_id = $1 "
+		"AND lower(id_tag COLLATE \"C\") = lower($2 COLLATE \"C\")"},
 	[INSERT_AUTH] = {"tttitztiz",
 		"INSERT INTO evcharge.auth (charge_point_id, id_tag, consumer_key, "
 		"transaction_id, status, expires_at, parent_id_tag, list_version, "
 		"removed_at) VALUES ($1, $2, $3, $4, "
-		"$5" TEXT "::evcharge.authorization_status, $6, $7, $8, $9)"},
+		"$5::text::evcharge.authorization_status, $6, $7, $8, $9)"},
 	[UPDATE_AUTH] = {"tttitztiz",
 		"UPDATE evcharge.auth SET consumer_key = $3, transaction_id = $4, "
-		"status = $5" TEXT "::evcharge.authorization_status, "
+		"status = $5::text::evcharge.authorization_status, "
 		"expires_at = $6, parent_id_tag = $7, list_version = $8, "
 		"removed_at = $9 "
-		"WHERE charge_point_id" EQ "$1 AND id_tag" EQ "$2"},
+		"WHERE charge_point_id = $1 AND id_tag = $2"},
 	[DELETE_AUTH] = {"tt",
 		"DELETE FROM evcharge.auth "
-		"WHERE charge_point_id" EQ "$1 AND id_tag" EQ "$2"},
+		"WHERE charge_point_id = $1 AND id_tag = $2"},
 	[FORGET_REMOVED_AUTH] = {"ti",
 		"DELETE FROM evcharge.auth "
-		"WHERE charge_point_id" EQ "$1 AND removed_at IS NOT NULL "
-		"AND list_version" LE "$2"},
+		"WHERE charge_point_id = $1 AND removed_at IS NOT NULL "
+		"AND list_version <= $2"},
 	[RENUMBER_AUTH] = {"ti",
 		"UPDATE evcharge.auth SET list_version = $2 "
-		"WHERE charge_point_id" EQ "$1"},
+		"WHERE charge_point_id = $1"},
 	[INSERT_EVENT] = {"tltiittttzzlx",
 		"INSERT INTO evcharge.event (charge_point_id, event_id, kind, "
 		"connector_id, transaction_id, old_value, new_value, reason, detail, "
@@ -310,9 +305,9 @@ static const struct
 		"VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)"},
 	[HAS_STATUS_EVENT] = {"tizt",
 		"SELECT 1 FROM evcharge.event "
-		"WHERE charge_point_id" EQ "$1 AND occurred_at" EQ "$3 "
-		"AND kind" EQ "ANY ('{connector_status,charge_point_status}') "
-		"AND COALESCE(connector_id, 0)" EQ "$2 AND new_value" EQ "$4 "
+		"WHERE charge_point_id = $1 AND occurred_at = $3 "
+		"AND kind = ANY ('{connector_status,charge_point_status}') "
+		"AND COALESCE(connector_id, 0) = $2 AND new_value = $4 "
 		"LIMIT 1"},
 	[INSERT_SAMPLE] = {"tizftft",
 		"INSERT INTO evcharge.meter_sample (charge_point_id, transaction_id, "
@@ -336,7 +331,7 @@ static const struct
 		"UNION ALL "
 		"SELECT n.cluster, n.recorded_at FROM c, LATERAL ("
 		"SELECT e.cluster, e.recorded_at FROM evcharge.event e "
-		"WHERE e.cluster" GT "c.cluster "
+		"WHERE e.cluster > c.cluster "
 		"ORDER BY e.cluster, e.written_by LIMIT 1) n) "
 		"SELECT cluster FROM c ORDER BY recorded_at, cluster"},
 
@@ -345,13 +340,13 @@ static const struct
 		"SELECT charge_point_id, event_id, kind, connector_id, "
 		"transaction_id, old_value, new_value, reason, detail, occurred_at, "
 		"recorded_at, written_by FROM evcharge.event "
-		"WHERE cluster" EQ "$1 "
-		"AND written_by" GE "$2 AND written_by" LT "$3 "
-		"AND NOT written_by" EQ "ANY ($4) "
-		"AND (written_by" GT "$5 OR written_by" EQ "$5 AND ("
-		"charge_point_id COLLATE pg_catalog.\"C\"" GT "$6 "
-		"OR charge_point_id" EQ "$6 AND event_id" GT "$7)) "
-		"ORDER BY written_by, charge_point_id COLLATE pg_catalog.\"C\", "
+		"WHERE cluster = $1 "
+		"AND written_by >= $2 AND written_by < $3 "
+		"AND NOT written_by = ANY ($4) "
+		"AND (written_by > $5 OR written_by = $5 AND ("
+		"charge_point_id COLLATE \"C\" > $6 "
+		"OR charge_point_id = $6 AND event_id > $7)) "
+		"ORDER BY written_by, charge_point_id COLLATE \"C\", "
 		"event_id LIMIT $8"},
 };
 
@@ -797,7 +792,8 @@ check_tables(void)
  *
  * As referential integrity checks do: never with more rights, because that
  * owner can put triggers on the tables, and not with the caller's, who needs
- * none.  An error resets the user with its (sub)transaction.
+ * none.  Nor with the caller's search_path.  An error resets both with its
+ * (sub)transaction.
  */
 void
 evc_store_begin(EvcStore *store, Datum id, bool read_only)
@@ -810,6 +806,10 @@ evc_store_begin(EvcStore *store, Datum id, bool read_only)
 	SetUserIdAndSecContext(owner, store->save_context |
 						   SECURITY_LOCAL_USERID_CHANGE |
 						   SECURITY_NOFORCE_RLS);
+	store->guc_level = NewGUCNestLevel();
+	(void) set_config_option("search_path", "pg_catalog, pg_temp",
+							 PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
 	if (!tables_checked)
 		check_tables();
 	if (SPI_connect() != SPI_OK_CONNECT)
@@ -826,6 +826,7 @@ void
 evc_store_end(EvcStore *store)
 {
 	SPI_finish();
+	AtEOXact_GUC(false, store->guc_level);
 	SetUserIdAndSecContext(store->save_user, store->save_context);
 }
 

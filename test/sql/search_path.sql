@@ -18,6 +18,16 @@ SELECT test.wire('StartTransactionRequestData', '{"chargePointClientId":"PATH","
 	test.wire('StopTransactionRequestData', '{"chargePointClientId":"PATH","connectorId":1,"consumerPublicKey":"alice"}') AS stop,
 	test.wire('ConnectorInfo', '{"id":3,"status":"AVAILABLE"}') AS connector \gset
 
+-- not even a trigger that leans on it
+CREATE FUNCTION test.lean() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	IF NEW.charge_point_id = 'PATH' AND lower('X') <> 'x' THEN
+		RAISE 'trapped';
+	END IF;
+	RETURN NEW;
+END $$;
+CREATE TRIGGER lean BEFORE INSERT ON evcharge.event FOR EACH ROW EXECUTE FUNCTION test.lean();
+
 \c -
 SET search_path = trap, pg_catalog;
 SELECT evcharge.heartbeat('PATH') IS NOT NULL AS ok;
@@ -29,4 +39,5 @@ SELECT count(*) FROM evcharge.events_since(max_rows := 5);
 SELECT count(*) FROM evcharge.auth_list_changes('PATH', 0);
 SELECT count(*) FROM evcharge.check_integrity();
 RESET search_path;
+DROP TRIGGER lean ON evcharge.event;
 DROP SCHEMA trap CASCADE;
