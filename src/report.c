@@ -453,7 +453,7 @@ new_transaction(EvcCall *call, const Gateway__TransactionInfo *info,
 						 "The charge point does not say on which connector the transaction is.");
 
 	if (transaction.transaction_id == 0)
-		evc_transaction_take_id(call, &transaction, true);
+		evc_transaction_take_id(call, &transaction);
 	if (closed)
 	{
 		transaction.ended_at = ended_at;

@@ -256,12 +256,12 @@ check_availability(text *id, const void *bytes, size_t len)
 
 /*
  * choose_entry
- *		Choose the entry under which a consumer starts, or say why there is none.
+ *		Choose, of the entries of a consumer, the one under which it starts, or
+ *		say why there is none.
  */
 static const char *
-choose_entry(EvcCall *call, const char *consumer_key, EvcAuth **chosen)
+choose_entry(EvcCall *call, List *entries, EvcAuth **chosen)
 {
-	List	   *entries = evc_store_list_auth_of(&call->store, consumer_key);
 	EvcAuth    *in_use = NULL;
 	ListCell   *lc;
 
@@ -311,27 +311,32 @@ start(EvcCall *call, const Gateway__StartTransactionRequestData *request,
 	  const Reading *reading)
 {
 	const char *consumer_key = request->consumer_public_key;
-	EvcTransaction transaction = EVC_NO_TRANSACTION;
-	EvcConnectorUse use;
+	EvcTransaction transaction;
+	EvcConnector connector;
 	EvcAuth    *auth;
+	List	   *entries;
 	const char *refusal;
 
-	if (!evc_store_read_connector_use(&call->store, request->connector_id,
-									  evc_transaction_next_id(call), &use))
+	if (!evc_store_read_for_start(&call->store, request->connector_id,
+								  consumer_key, &connector, &entries))
 	{
 		refusal = refuse_charge_point(call);
 		return refusal ? refusal :
 			refuse_no_connector(call, request->connector_id);
 	}
-	if (owns(consumer_key, &use.transaction))
+	if (connector.transaction_id != 0 &&
+		evc_store_read_transaction(&call->store, connector.transaction_id,
+								   &transaction) &&
+		owns(consumer_key, &transaction))
 		return NULL;
 
 	if ((refusal = refuse_charge_point(call)) != NULL ||
-		(refusal = refuse_connector(call, &use.connector)) != NULL ||
-		(refusal = choose_entry(call, consumer_key, &auth)) != NULL)
+		(refusal = refuse_connector(call, &connector)) != NULL ||
+		(refusal = choose_entry(call, entries, &auth)) != NULL)
 		return refusal;
 
-	evc_transaction_take_id(call, &transaction, use.next_id_taken);
+	transaction = EVC_NO_TRANSACTION;
+	evc_transaction_take_id(call, &transaction);
 	transaction.connector_id = request->connector_id;
 	transaction.id_tag = auth->id_tag;
 	transaction.consumer_key = consumer_key;
@@ -411,8 +416,7 @@ stop(EvcCall *call, const Gateway__StopTransactionRequestData *request,
 	const EvcConnector *connector;
 	EvcConnectorUse use;
 
-	if (!evc_store_read_connector_use(&call->store, request->connector_id, 0,
-									  &use))
+	if (!evc_store_read_for_stop(&call->store, request->connector_id, &use))
 		return refuse_no_connector(call, request->connector_id);
 	connector = &use.connector;
 

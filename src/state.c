@@ -880,6 +880,28 @@ load_auth_list(Loading *loading)
 }
 
 /*
+ * load_last_transaction_id
+ *		Set the counter of transaction ids, also back; then ids above it may be
+ *		taken.
+ */
+static void
+load_last_transaction_id(Loading *loading)
+{
+	EvcChargePoint *row = &loading->call.row;
+	const State *state = loading->state;
+	int32		last = state->current_transaction_id;
+
+	if (last < row->last_transaction_id ||
+		(state->n_transactions > 0 &&
+		 last < state->transactions[state->n_transactions - 1]->key))
+	{
+		loading->call.changed |= !row->transaction_ids_wrapped;
+		row->transaction_ids_wrapped = true;
+	}
+	row->last_transaction_id = last;
+}
+
+/*
  * load_state([charge_point_id text,] message bytea)
  *		Make a charge point what a ChargePointState says of it.
  *
@@ -915,7 +937,7 @@ evc_load_state(PG_FUNCTION_ARGS)
 	load_transactions(&loading);
 	tie_connectors(&loading);
 	load_auth_list(&loading);
-	call->row.last_transaction_id = state->current_transaction_id;
+	load_last_transaction_id(&loading);
 
 	if (call->row.last_event_id != events ||
 		call->row.auth_list_version != call->locked.auth_list_version ||

@@ -51,7 +51,7 @@
 	"charge_point_serial_number, charge_point_vendor, firmware_version, " \
 	"iccid, imsi, meter_serial_number, meter_type, " \
 	"auth_list_version, auth_list_kept_from, last_transaction_id, " \
-	"last_event_id, registered_at, booted_at, last_seen_at"
+	"transaction_ids_wrapped, last_event_id, registered_at, booted_at, last_seen_at"
 
 #define CONNECTOR_COLUMNS \
 	"connector_id, status::text, status_since, reported_at, " \
@@ -88,7 +88,8 @@ typedef enum StoreQuery
 	UPDATE_CHARGE_POINT,
 	LOCK_ALL,
 	READ_CONNECTOR,
-	READ_CONNECTOR_USE,
+	READ_FOR_START,
+	READ_FOR_STOP,
 	LIST_CONNECTORS,
 	INSERT_CONNECTOR,
 	UPDATE_CONNECTOR,
@@ -151,7 +152,7 @@ static const struct
 	[READ_CHARGE_POINT] = {"t",
 		"SELECT " CHARGE_POINT_COLUMNS " FROM evcharge.charge_point "
 		"WHERE charge_point_id = $1"},
-	[UPDATE_CHARGE_POINT] = {"tttzztttttttttiiilzzzl",
+	[UPDATE_CHARGE_POINT] = {"tttzztttttttttiiiblzzzl",
 		"UPDATE evcharge.charge_point SET "
 		"registration = $2::text::evcharge.registration_status, "
 		"status = $3" STATUS ", status_since = $4, status_reported_at = $5, "
@@ -160,9 +161,10 @@ static const struct
 		"firmware_version = $10, iccid = $11, imsi = $12, "
 		"meter_serial_number = $13, meter_type = $14, "
 		"auth_list_version = $15, auth_list_kept_from = $16, "
-		"last_transaction_id = $17, last_event_id = $18, "
-		"registered_at = $19, booted_at = $20, last_seen_at = $21 "
-		"WHERE charge_point_id = $1 AND last_event_id = $22"},
+		"last_transaction_id = $17, transaction_ids_wrapped = $18, "
+		"last_event_id = $19, registered_at = $20, booted_at = $21, "
+		"last_seen_at = $22 "
+		"WHERE charge_point_id = $1 AND last_event_id = $23"},
 	[LOCK_ALL] = {"T",
 		"SELECT 1 FROM evcharge.charge_point "
 		"WHERE charge_point_id = ANY ($1) "
@@ -170,15 +172,23 @@ static const struct
 	[READ_CONNECTOR] = {"ti",
 		"SELECT " CONNECTOR_COLUMNS " FROM evcharge.connector "
 		"WHERE charge_point_id = $1 AND connector_id = $2"},
-	[READ_CONNECTOR_USE] = {"tii",
+	[READ_FOR_START] = {"tit",
+		"SELECT c.connector_id, c.status::text, c.status_since, "
+		"c.reported_at, c.status_before_fault::text, c.transaction_id, "
+		"a.id_tag, a.consumer_key, a.transaction_id, a.status::text, "
+		"a.expires_at, a.parent_id_tag, a.list_version, a.removed_at "
+		"FROM evcharge.connector c LEFT JOIN evcharge.auth a "
+		"ON a.charge_point_id = $1 AND a.consumer_key = $3 "
+		"AND a.removed_at IS NULL "
+		"WHERE c.charge_point_id = $1 AND c.connector_id = $2 "
+		"ORDER BY a.list_version DESC, a.id_tag"},
+	[READ_FOR_STOP] = {"ti",
 		"SELECT c.connector_id, c.status::text, c.status_since, "
 		"c.reported_at, c.status_before_fault::text, c.transaction_id, "
 		"t.transaction_id, t.connector_id, t.id_tag, t.consumer_key, "
 		"t.started_at, t.start_meter, t.confirmed_at, t.ended_at, "
 		"t.end_meter, t.stop_reason, t.forced, t.current_offered, "
-		"t.current_unit, t.voltage_offered, t.voltage_unit, t.progress_at, "
-		"EXISTS (SELECT FROM evcharge.transaction n "
-		"WHERE n.charge_point_id = $1 AND n.transaction_id = $3) "
+		"t.current_unit, t.voltage_offered, t.voltage_unit, t.progress_at "
 		"FROM evcharge.connector c LEFT JOIN evcharge.transaction t "
 		"ON t.charge_point_id = $1 AND t.transaction_id = c.transaction_id "
 		"WHERE c.charge_point_id = $1 AND c.connector_id = $2"},
@@ -350,7 +360,7 @@ static const struct
 		"event_id LIMIT $8"},
 };
 
-#define MAX_PARAMETERS	22
+#define MAX_PARAMETERS	23
 
 /* Kept plans: the only state of this module, with what it takes to trust them. */
 static SPIPlanPtr plans[QUERY_COUNT];
@@ -599,6 +609,7 @@ fill_charge_point(void *to, Columns *c)
 	row->auth_list_version = next_int(c);
 	row->auth_list_kept_from = next_int(c);
 	row->last_transaction_id = next_int(c);
+	row->transaction_ids_wrapped = next_bool(c);
 	row->last_event_id = next_long(c);
 	row->registered_at = next_time(c);
 	row->booted_at = next_time(c);
@@ -913,6 +924,7 @@ evc_store_update_charge_point(EvcStore *store, const EvcChargePoint *row,
 	add_int(&p, row->auth_list_version);
 	add_int(&p, row->auth_list_kept_from);
 	add_int(&p, row->last_transaction_id);
+	add_bool(&p, row->transaction_ids_wrapped);
 	add_long(&p, row->last_event_id);
 	add_time(&p, row->registered_at);
 	add_time(&p, row->booted_at);
@@ -951,32 +963,6 @@ evc_store_read_connector(EvcStore *store, int32 connector_id,
 
 	add_int(&p, connector_id);
 	return read_row(store, READ_CONNECTOR, &p, fill_connector, row);
-}
-
-static void
-fill_connector_use(void *to, Columns *c)
-{
-	EvcConnectorUse *use = to;
-
-	fill_connector(&use->connector, c);
-	fill_transaction(&use->transaction, c);
-	use->next_id_taken = next_bool(c);
-}
-
-/*
- * evc_store_read_connector_use
- *		Read a connector, the transaction that it names, and whether the next
- *		transaction id is taken: all that a start or a stop must know of it.
- */
-bool
-evc_store_read_connector_use(EvcStore *store, int32 connector_id,
-							 int32 next_id, EvcConnectorUse *use)
-{
-	Parameters	p = parameters(store);
-
-	add_int(&p, connector_id);
-	add_int(&p, next_id);
-	return read_row(store, READ_CONNECTOR_USE, &p, fill_connector_use, use);
 }
 
 List *
@@ -1155,54 +1141,6 @@ add_transaction(Parameters *p, const EvcTransaction *row)
 	add_time(p, row->progress.at);
 }
 
-/*
- * evc_store_open_transaction
- *		Insert a transaction; if it is open, tie its connector to it and the
- *		auth entry of "id_tag" (as the entry spells it, or NULL).
- *
- * One statement, because a charging service lives on this one and the next.
- */
-void
-evc_store_open_transaction(EvcStore *store, const EvcTransaction *row,
-						   const char *id_tag)
-{
-	Parameters	p = parameters(store);
-
-	add_transaction(&p, row);
-	add_text(&p, id_tag);
-	write_rows(OPEN_TRANSACTION, &p);
-}
-
-/*
- * evc_store_close_transaction
- *		Write a transaction that has ended, and free the connector and the auth
- *		entry that are tied to it.
- *
- * With "removed_at" the entry leaves the list, with that version of it.  Returns
- * whether it did, and the status that it had.
- */
-bool
-evc_store_close_transaction(EvcStore *store, const EvcTransaction *row,
-							TimestampTz removed_at, int32 list_version,
-							const char **status)
-{
-	Parameters	p = parameters(store);
-	bool		left;
-
-	add_transaction(&p, row);
-	add_time(&p, removed_at);
-	add(&p, Int32GetDatum(list_version), removed_at == EVC_NO_TIME);
-	left = run(CLOSE_TRANSACTION, &p, false) > 0;
-	if (left)
-	{
-		Columns		c = columns_of(0);
-
-		*status = next_text(&c);
-	}
-	SPI_freetuptable(SPI_tuptable);
-	return left;
-}
-
 void
 evc_store_update_transaction(EvcStore *store, const EvcTransaction *row)
 {
@@ -1314,6 +1252,111 @@ evc_store_renumber_auth(EvcStore *store, int32 list_version)
 
 	add_int(&p, list_version);
 	write_rows(RENUMBER_AUTH, &p);
+}
+
+/* ---------------------------------------------------------------------------
+ * what a charging service lives on: one statement each
+ * ---------------------------------------------------------------------------
+ */
+
+/*
+ * evc_store_read_for_start
+ *		Read a connector and the live entries of a consumer, the newest first.
+ */
+bool
+evc_store_read_for_start(EvcStore *store, int32 connector_id,
+						 const char *consumer_key, EvcConnector *connector,
+						 List **entries)
+{
+	Parameters	p = parameters(store);
+	uint64		count;
+
+	add_int(&p, connector_id);
+	add_text(&p, consumer_key);
+	count = run(READ_FOR_START, &p, store->read_only);
+
+	*entries = NIL;
+	for (uint64 i = 0; i < count; i++)
+	{
+		Columns		c = columns_of(i);
+		EvcAuth    *auth = palloc(sizeof(EvcAuth));
+
+		fill_connector(connector, &c);
+		fill_auth(auth, &c);
+		if (auth->id_tag != NULL)
+			*entries = lappend(*entries, auth);
+	}
+	SPI_freetuptable(SPI_tuptable);
+	return count > 0;
+}
+
+static void
+fill_for_stop(void *to, Columns *c)
+{
+	EvcConnectorUse *use = to;
+
+	fill_connector(&use->connector, c);
+	fill_transaction(&use->transaction, c);
+}
+
+/*
+ * evc_store_read_for_stop
+ *		Read a connector and the transaction that it names.
+ */
+bool
+evc_store_read_for_stop(EvcStore *store, int32 connector_id,
+						EvcConnectorUse *use)
+{
+	Parameters	p = parameters(store);
+
+	add_int(&p, connector_id);
+	return read_row(store, READ_FOR_STOP, &p, fill_for_stop, use);
+}
+
+/*
+ * evc_store_open_transaction
+ *		Insert a transaction; if it is open, tie its connector to it and the
+ *		auth entry of "id_tag" (as the entry spells it, or NULL).
+ */
+void
+evc_store_open_transaction(EvcStore *store, const EvcTransaction *row,
+						   const char *id_tag)
+{
+	Parameters	p = parameters(store);
+
+	add_transaction(&p, row);
+	add_text(&p, id_tag);
+	write_rows(OPEN_TRANSACTION, &p);
+}
+
+/*
+ * evc_store_close_transaction
+ *		Write a transaction that has ended, and free the connector and the auth
+ *		entry that are tied to it.
+ *
+ * With "removed_at" the entry leaves the list, with that version of it.  Returns
+ * whether it did, and the status that it had.
+ */
+bool
+evc_store_close_transaction(EvcStore *store, const EvcTransaction *row,
+							TimestampTz removed_at, int32 list_version,
+							const char **status)
+{
+	Parameters	p = parameters(store);
+	bool		left;
+
+	add_transaction(&p, row);
+	add_time(&p, removed_at);
+	add(&p, Int32GetDatum(list_version), removed_at == EVC_NO_TIME);
+	left = run(CLOSE_TRANSACTION, &p, false) > 0;
+	if (left)
+	{
+		Columns		c = columns_of(0);
+
+		*status = next_text(&c);
+	}
+	SPI_freetuptable(SPI_tuptable);
+	return left;
 }
 
 /* ---------------------------------------------------------------------------

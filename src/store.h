@@ -28,6 +28,7 @@ typedef struct EvcChargePoint
 	int32		auth_list_version;
 	int32		auth_list_kept_from;
 	int32		last_transaction_id;
+	bool		transaction_ids_wrapped;
 	int64		last_event_id;
 	TimestampTz registered_at;
 	TimestampTz booted_at;
@@ -70,12 +71,11 @@ typedef struct EvcTransaction
 	EvcProgress progress;
 } EvcTransaction;
 
-/* What a start or a stop must know of a connector. */
+/* A connector and the transaction that it names; its id is 0 if none. */
 typedef struct EvcConnectorUse
 {
 	EvcConnector connector;
-	EvcTransaction transaction; /* that it names; its id is 0 if none */
-	bool		next_id_taken;
+	EvcTransaction transaction;
 } EvcConnectorUse;
 
 typedef struct EvcAuth
@@ -130,8 +130,6 @@ extern bool evc_store_update_charge_point(EvcStore *store,
 
 extern bool evc_store_read_connector(EvcStore *store, int32 connector_id,
 									 EvcConnector *row);
-extern bool evc_store_read_connector_use(EvcStore *store, int32 connector_id,
-										 int32 next_id, EvcConnectorUse *use);
 extern List *evc_store_list_connectors(EvcStore *store);
 extern void evc_store_insert_connector(EvcStore *store, const EvcConnector *row);
 extern void evc_store_update_connector(EvcStore *store, const EvcConnector *row);
@@ -152,14 +150,6 @@ extern bool evc_store_last_transaction_on(EvcStore *store, int32 connector_id,
 extern List *evc_store_list_open_transactions(EvcStore *store);
 extern List *evc_store_list_closed_transactions(EvcStore *store, int32 limit);
 extern int32 evc_store_free_transaction_id(EvcStore *store, int32 from);
-extern void evc_store_open_transaction(EvcStore *store,
-									   const EvcTransaction *row,
-									   const char *id_tag);
-extern bool evc_store_close_transaction(EvcStore *store,
-										const EvcTransaction *row,
-										TimestampTz removed_at,
-										int32 list_version,
-										const char **status);
 extern void evc_store_update_transaction(EvcStore *store, const EvcTransaction *row);
 
 extern List *evc_store_list_auth(EvcStore *store);
@@ -171,6 +161,20 @@ extern void evc_store_update_auth(EvcStore *store, const EvcAuth *row);
 extern void evc_store_delete_auth(EvcStore *store, const char *id_tag);
 extern void evc_store_forget_removed_auth(EvcStore *store, int32 up_to_version);
 extern void evc_store_renumber_auth(EvcStore *store, int32 list_version);
+
+extern bool evc_store_read_for_start(EvcStore *store, int32 connector_id,
+									 const char *consumer_key,
+									 EvcConnector *connector, List **entries);
+extern bool evc_store_read_for_stop(EvcStore *store, int32 connector_id,
+									EvcConnectorUse *use);
+extern void evc_store_open_transaction(EvcStore *store,
+									   const EvcTransaction *row,
+									   const char *id_tag);
+extern bool evc_store_close_transaction(EvcStore *store,
+										const EvcTransaction *row,
+										TimestampTz removed_at,
+										int32 list_version,
+										const char **status);
 
 extern void evc_store_insert_event(EvcStore *store, const EvcEvent *event);
 extern bool evc_store_has_status_event(EvcStore *store, int32 connector_id,

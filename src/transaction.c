@@ -15,40 +15,43 @@
 #define ID_NEAR_LIMIT	(PG_INT32_MAX - 1000000)
 
 /*
- * evc_transaction_next_id
- *		Return the id after the last, 0 at the end of int32.
- */
-int32
-evc_transaction_next_id(const EvcCall *call)
-{
-	int32		last = call->row.last_transaction_id;
-
-	return last < PG_INT32_MAX ? last + 1 : 0;
-}
-
-/*
  * evc_transaction_take_id
  *		Take the next id for a transaction.
  *
- * Usually that is one above the last.  At the end of int32, or where a row has
- * that id, it is the lowest free one: above it if there is one, else from 1 on.
+ * Usually that is one above the last, which no row has.  After the end of int32
+ * ids begin anew, and from then on a free one is looked for: above the last if
+ * there is one, else from 1 on.
  */
 void
-evc_transaction_take_id(EvcCall *call, EvcTransaction *transaction, bool taken)
+evc_transaction_take_id(EvcCall *call, EvcTransaction *transaction)
 {
-	int32		id = evc_transaction_next_id(call);
+	EvcChargePoint *row = &call->row;
+	int32		id = 0;
 
-	if (taken && id != 0)
-		id = evc_store_free_transaction_id(&call->store, id);
-	if (id == 0)
-		id = evc_store_free_transaction_id(&call->store, 1);
-	if (id == 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_SEQUENCE_GENERATOR_LIMIT_EXCEEDED),
-				 errmsg("charge point \"%s\" has no free transaction id",
-						call->id)));
+	if (row->last_transaction_id < PG_INT32_MAX)
+		id = row->last_transaction_id + 1;
+	if (id == 0 && !row->transaction_ids_wrapped)
+	{
+		row->transaction_ids_wrapped = true;
+		call->changed = true;
+	}
+
+	if (row->transaction_ids_wrapped)
+	{
+		if (id != 0)
+			id = evc_store_free_transaction_id(&call->store, id);
+		if (id == 0)
+			id = evc_store_free_transaction_id(&call->store, 1);
+		if (id == 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_SEQUENCE_GENERATOR_LIMIT_EXCEEDED),
+					 errmsg("charge point \"%s\" has no free transaction id",
+							call->id),
+					 errdetail("It has a transaction under each of them."),
+					 errhint("Delete old transactions.")));
+	}
 	transaction->transaction_id = id;
-	call->row.last_transaction_id = id;
+	row->last_transaction_id = id;
 }
 
 /*

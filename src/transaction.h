@@ -13,9 +13,8 @@
 	.ended_at = EVC_NO_TIME, .start_meter = EVC_NO_METER, \
 	.end_meter = EVC_NO_METER, .progress.at = EVC_NO_TIME})
 
-extern int32 evc_transaction_next_id(const EvcCall *call);
-extern void evc_transaction_take_id(EvcCall *call, EvcTransaction *transaction,
-									bool taken);
+extern void evc_transaction_take_id(EvcCall *call,
+									EvcTransaction *transaction);
 extern void evc_transaction_open(EvcCall *call,
 								 const EvcTransaction *transaction,
 								 const EvcAuth *auth);

@@ -32,6 +32,7 @@ CREATE TABLE evcharge.charge_point (
 	auth_list_version			int4 NOT NULL DEFAULT 0,
 	auth_list_kept_from			int4 NOT NULL DEFAULT 0,
 	last_transaction_id			int4 NOT NULL DEFAULT 0,
+	transaction_ids_wrapped		bool NOT NULL DEFAULT false,
 	last_event_id				int8 NOT NULL DEFAULT 0,
 	registered_at				timestamptz NOT NULL,
 	booted_at					timestamptz,
@@ -61,6 +62,7 @@ COMMENT ON COLUMN evcharge.charge_point.meter_type IS 'BootNotification meterTyp
 COMMENT ON COLUMN evcharge.charge_point.auth_list_version IS 'Version of the local authorization list; grows by one per change (OCPP 1.6 section 5.15)';
 COMMENT ON COLUMN evcharge.charge_point.auth_list_kept_from IS 'Oldest list version from which auth_list_changes() can still give a differential update';
 COMMENT ON COLUMN evcharge.charge_point.last_transaction_id IS 'Newest transaction id given out or reported';
+COMMENT ON COLUMN evcharge.charge_point.transaction_ids_wrapped IS 'Whether transactions may have ids above last_transaction_id, so that a free one must be looked for';
 COMMENT ON COLUMN evcharge.charge_point.last_event_id IS 'Newest event id; events count from 1 without gaps';
 COMMENT ON COLUMN evcharge.charge_point.registered_at IS 'When this charge point was first heard of';
 COMMENT ON COLUMN evcharge.charge_point.booted_at IS 'When its last BootNotification arrived; NULL if none did';

@@ -97,6 +97,7 @@ SELECT test.start('CHG', 1, 'dora', '2026-01-02 10:00Z'), test.stop('CHG', 1, 'd
 SELECT last_transaction_id FROM evcharge.charge_point WHERE charge_point_id = 'CHG';
 -- an id that a row has is passed over
 DELETE FROM evcharge.transaction WHERE charge_point_id = 'CHG' AND transaction_id = 2;
+SELECT transaction_ids_wrapped FROM evcharge.charge_point WHERE charge_point_id = 'CHG';
 UPDATE evcharge.charge_point SET last_transaction_id = 0 WHERE charge_point_id = 'CHG';
 SELECT test.start('CHG', 1, 'dora', '2026-01-02 12:00Z'), test.stop('CHG', 1, 'dora', '2026-01-02 13:00Z') IS NULL AS none;
 RESET evcharge.keep_authorization;

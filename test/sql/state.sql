@@ -45,6 +45,11 @@ SELECT connector_id, status, transaction_id FROM evcharge.connector WHERE charge
 SELECT connector_id, transaction_id, reason FROM evcharge.event
 WHERE charge_point_id = 'STA-3' AND kind = 'anomaly' ORDER BY event_id;
 
+-- its counter was set back below them: an id that is taken is passed over
+SELECT evcharge.heartbeat('STA-3') IS NOT NULL AS seen, test.status('STA-3', 2, 'Available', now());
+SELECT test.authorize('STA-3', 'alice'), test.start('STA-3', 2, 'alice', now());
+SELECT transaction_id FROM evcharge.connector WHERE charge_point_id = 'STA-3' AND connector_id = 2;
+
 -- connector 0 is the charge point itself
 SELECT evcharge.load_state(test.wire('ChargePointState', '{"id":"STA-4","connectors":{"0":{"status":"FAULTED"}}}'));
 SELECT evcharge.to_json(evcharge.charge_point_state('STA-4'));
