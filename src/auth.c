@@ -226,7 +226,8 @@ read_id_tag_info(EvcAuth *auth, const Gateway__IdTagInfo *info)
 	if (status != NULL)
 		auth->status = status;
 	else if (auth->status == NULL)
-		auth->status = "Accepted";
+		evc_check_failed("auth_data.idTagInfo.status", "",
+						 "A new entry has a status: Accepted, Blocked, Expired, Invalid or ConcurrentTx.");
 	auth->expires_at = evc_check_time("auth_data.idTagInfo.expiryDate",
 									  info->expirydate);
 	evc_check_length("auth_data.idTagInfo.parentIdTag", info->parentidtag,
@@ -334,7 +335,8 @@ evc_set_authorization(PG_FUNCTION_ARGS)
  *
  * Full if that version is 0, unknown, or older than what is kept; a full list
  * without entries is one row without one, because the charge point must still
- * be told.  No row if it has the newest version.
+ * be told.  No row if it has the newest version, as one without a list has of a
+ * list that never was.
  */
 PG_FUNCTION_INFO_V1(evc_auth_list_changes);
 Datum
@@ -368,7 +370,7 @@ evc_auth_list_changes(PG_FUNCTION_ARGS)
 		values[2] = PointerGetDatum(evc_message_value(&evc_auth_data(lfirst(lc))->base));
 		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 	}
-	if (full && entries == NIL && call.row.auth_list_version > 0)
+	if (full && entries == NIL && (call.row.auth_list_version > 0 || since > 0))
 	{
 		nulls[2] = true;
 		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);

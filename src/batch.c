@@ -108,7 +108,8 @@ apply(const Batch *batch, int i)
 	if (!evc_report_is_one(type))
 		ereport(ERROR,
 				(errcode(ERRCODE_EVC_WRONG_MESSAGE_TYPE),
-				 errmsg("a %s is no report", evc_message_type_name(type)),
+				 errmsg("message type %s is no report",
+						evc_message_type_name(type)),
 				 errdetail("Reports are BootNotificationRequestData, ConnectorInfo, TransactionInfo, EVChargingStatusData and LogData.")));
 
 	message = DatumGetByteaPP(batch->messages.values[i]);
@@ -175,6 +176,9 @@ evc_apply_batch(PG_FUNCTION_ARGS)
 	Batch		batch;
 	MemoryContext report_context;
 
+	evc_arg_required(fcinfo, 0, "charge_point_id");
+	evc_arg_required(fcinfo, 1, "type");
+	evc_arg_required(fcinfo, 2, "message");
 	InitMaterializedSRF(fcinfo, 0);
 	batch.ids = read_column(fcinfo, 0, TEXTOID, -1, false, TYPALIGN_INT);
 	batch.types = read_column(fcinfo, 1, TEXTOID, -1, false, TYPALIGN_INT);

@@ -55,11 +55,11 @@ refuse_type(EvcType type, bool routed)
 	ereport(ERROR,
 			(errcode(ERRCODE_EVC_WRONG_MESSAGE_TYPE),
 			 report && !routed ?
-			 errmsg("a %s does not say which charge point it is from",
+			 errmsg("message type %s does not say which charge point it is from",
 					evc_message_type_name(type)) :
-			 errmsg("a %s is neither a request nor a report",
+			 errmsg("message type %s is neither a request nor a report",
 					evc_message_type_name(type)),
-			 errdetail("Requests are AuthorizeRequestData, BootNotificationRequestData, CheckAvailabilityRequestData, StartTransactionRequestData and StopTransactionRequestData; reports are ConnectorInfo, EVChargingStatusData, LogData and TransactionInfo."),
+			 errdetail("Requests are AuthorizeRequestData, CheckAvailabilityRequestData, StartTransactionRequestData and StopTransactionRequestData; reports are BootNotificationRequestData, ConnectorInfo, EVChargingStatusData, LogData and TransactionInfo."),
 			 report && !routed ?
 			 errhint("Give the charge_point_id as the first argument.") : 0));
 }
@@ -90,6 +90,9 @@ handle(EvcType type, text *id, const void *bytes, size_t len,
 			Gateway__BootNotificationRequestData *data =
 				evc_message_unpack(type, bytes, len);
 
+			if (*data->charge_box_serial_number == '\0')
+				evc_check_failed("charge_box_serial_number", "",
+								 "Without a charge_point_id in front it is the identity of the charge point.");
 			id = cstring_to_text(data->charge_box_serial_number);
 		}
 	}
@@ -236,7 +239,7 @@ open_envelope(const bytea *event, Content *content)
 	if (cursor.at != cursor.end)
 		malformed_event(cursor.at - start,
 						"the bytes end within a field, or make no sense");
-	if (!is_gateway_event(event_id))
+	if (event_id != 0 && !is_gateway_event(event_id))
 		refuse_event("event_id", event_id);
 	if (content->kind < 0)
 		malformed_event(cursor.at - start, "there is no message inside");

@@ -110,7 +110,8 @@ refuse_charge_point(EvcCall *call)
 			return psprintf("charge point \"%s\" is offline: last seen at %s",
 							call->id, evc_time_format(row->last_seen_at));
 	}
-	if (row->status != NULL && strcmp(row->status, "Available") != 0)
+	if (row->status != NULL && (strcmp(row->status, "Unavailable") == 0 ||
+								strcmp(row->status, "Faulted") == 0))
 		return psprintf("charge point \"%s\" is %s", call->id, row->status);
 	return NULL;
 }

@@ -29,14 +29,16 @@ SELECT t.charge_point_id,
 	END AS duration_seconds,
 	t.start_meter,
 	t.confirmed_at,
-	t.current_offered::numeric AS current_offered,
-	t.voltage_offered::numeric AS voltage_offered,
-	CASE WHEN lower(t.current_unit) IN ('a', '')
-			AND lower(t.voltage_unit) IN ('v', '')
-		THEN t.current_offered::numeric * t.voltage_offered::numeric * 0.001
-	END AS power_kw,
+	o.amperes AS current_offered,
+	o.volts AS voltage_offered,
+	o.amperes * o.volts * 0.001 AS power_kw,
 	t.progress_at
 FROM evcharge.transaction t
+	CROSS JOIN LATERAL (
+		SELECT CASE WHEN lower(t.current_unit) IN ('a', '')
+				THEN t.current_offered::numeric END AS amperes,
+			CASE WHEN lower(t.voltage_unit) IN ('v', '')
+				THEN t.voltage_offered::numeric END AS volts) o
 WHERE t.ended_at IS NULL;
 
 COMMENT ON VIEW evcharge.active_transaction IS 'One row per open transaction';
@@ -47,10 +49,37 @@ COMMENT ON COLUMN evcharge.active_transaction.started_at IS 'When it started; NU
 COMMENT ON COLUMN evcharge.active_transaction.duration_seconds IS 'How long it has lasted, in seconds; NULL if its start is unknown';
 COMMENT ON COLUMN evcharge.active_transaction.start_meter IS 'Meter at the start, in Wh; NULL if unknown';
 COMMENT ON COLUMN evcharge.active_transaction.confirmed_at IS 'When the charge point first reported it; NULL if it has not yet';
-COMMENT ON COLUMN evcharge.active_transaction.current_offered IS 'Current offered to the vehicle, in A, as last reported; NULL before the first report';
-COMMENT ON COLUMN evcharge.active_transaction.voltage_offered IS 'Voltage offered to the vehicle, in V, as last reported; NULL before the first report';
-COMMENT ON COLUMN evcharge.active_transaction.power_kw IS 'Power offered to the vehicle, in kW: current times voltage; NULL if they came in other units than A and V';
+COMMENT ON COLUMN evcharge.active_transaction.current_offered IS 'Current offered to the vehicle, in A, as last reported; NULL before the first report, and if it came in another unit';
+COMMENT ON COLUMN evcharge.active_transaction.voltage_offered IS 'Voltage offered to the vehicle, in V, as last reported; NULL before the first report, and if it came in another unit';
+COMMENT ON COLUMN evcharge.active_transaction.power_kw IS 'Power offered to the vehicle, in kW: current times voltage; what it draws is not reported';
 COMMENT ON COLUMN evcharge.active_transaction.progress_at IS 'Time of that report; NULL if it came without one';
+
+CREATE OR REPLACE VIEW evcharge.progress_history AS
+SELECT m.charge_point_id,
+	m.transaction_id,
+	t.connector_id,
+	m.sampled_at,
+	o.amperes AS current_offered,
+	o.volts AS voltage_offered,
+	o.amperes * o.volts * 0.001 AS power_kw
+FROM evcharge.meter_sample m
+	LEFT JOIN evcharge.transaction t
+		ON t.charge_point_id = m.charge_point_id
+		AND t.transaction_id = m.transaction_id
+	CROSS JOIN LATERAL (
+		SELECT CASE WHEN lower(m.current_unit) IN ('a', '')
+				THEN m.current_offered::numeric END AS amperes,
+			CASE WHEN lower(m.voltage_unit) IN ('v', '')
+				THEN m.voltage_offered::numeric END AS volts) o;
+
+COMMENT ON VIEW evcharge.progress_history IS 'One row per progress that was reported';
+COMMENT ON COLUMN evcharge.progress_history.charge_point_id IS 'Charge point that reported it';
+COMMENT ON COLUMN evcharge.progress_history.transaction_id IS 'Transaction; 0 if the report named none';
+COMMENT ON COLUMN evcharge.progress_history.connector_id IS 'Connector of the transaction; NULL if that is not known';
+COMMENT ON COLUMN evcharge.progress_history.sampled_at IS 'Time of the progress';
+COMMENT ON COLUMN evcharge.progress_history.current_offered IS 'Current offered to the vehicle, in A; NULL if it came in another unit';
+COMMENT ON COLUMN evcharge.progress_history.voltage_offered IS 'Voltage offered to the vehicle, in V; NULL if it came in another unit';
+COMMENT ON COLUMN evcharge.progress_history.power_kw IS 'Power offered to the vehicle, in kW: current times voltage';
 
 CREATE OR REPLACE VIEW evcharge.transaction_history AS
 SELECT t.charge_point_id,
@@ -100,7 +129,7 @@ SELECT c.charge_point_id,
 			THEN 'offline'
 		WHEN c.status = 'Faulted' OR p.status = 'Faulted'
 			THEN 'faulted'
-		WHEN c.status = 'Unavailable' OR p.status <> 'Available'
+		WHEN c.status = 'Unavailable' OR p.status = 'Unavailable'
 			OR p.registration <> 'Accepted'
 			THEN 'unavailable'
 		WHEN c.transaction_id IS NOT NULL
@@ -132,9 +161,9 @@ COMMENT ON COLUMN evcharge.connector_overview.status_since IS 'When that status 
 COMMENT ON COLUMN evcharge.connector_overview.availability IS 'What a driver finds: available, occupied (or reserved), unavailable, faulted, offline (nothing recent is known) or unknown (no status yet)';
 COMMENT ON COLUMN evcharge.connector_overview.transaction_id IS 'The open transaction on it, or NULL';
 COMMENT ON COLUMN evcharge.connector_overview.started_at IS 'When that transaction started';
-COMMENT ON COLUMN evcharge.connector_overview.current_offered IS 'Current offered to the vehicle, in A, as last reported';
-COMMENT ON COLUMN evcharge.connector_overview.voltage_offered IS 'Voltage offered to the vehicle, in V, as last reported';
-COMMENT ON COLUMN evcharge.connector_overview.power_kw IS 'Power offered to the vehicle, in kW: current times voltage';
+COMMENT ON COLUMN evcharge.connector_overview.current_offered IS 'Current offered to the vehicle, in A, as last reported; NULL if it came in another unit';
+COMMENT ON COLUMN evcharge.connector_overview.voltage_offered IS 'Voltage offered to the vehicle, in V, as last reported; NULL if it came in another unit';
+COMMENT ON COLUMN evcharge.connector_overview.power_kw IS 'Power offered to the vehicle, in kW: current times voltage; what it draws is not reported';
 COMMENT ON COLUMN evcharge.connector_overview.last_seen_at IS 'When the charge point last reported anything';
 
 CREATE OR REPLACE VIEW evcharge.charge_point_overview AS
@@ -156,6 +185,7 @@ SELECT p.charge_point_id,
 	coalesce(c.unavailable, 0) AS connectors_unavailable,
 	coalesce(c.faulted, 0) AS connectors_faulted,
 	coalesce(c.offline, 0) AS connectors_offline,
+	coalesce(c.unknown, 0) AS connectors_unknown,
 	coalesce(t.open_transactions, 0) AS open_transactions,
 	coalesce(a.auth_entries, 0) AS auth_entries,
 	p.auth_list_version,
@@ -172,7 +202,8 @@ FROM evcharge.charge_point p
 			count(*) FILTER (WHERE availability = 'occupied') AS occupied,
 			count(*) FILTER (WHERE availability = 'unavailable') AS unavailable,
 			count(*) FILTER (WHERE availability = 'faulted') AS faulted,
-			count(*) FILTER (WHERE availability = 'offline') AS offline
+			count(*) FILTER (WHERE availability = 'offline') AS offline,
+			count(*) FILTER (WHERE availability = 'unknown') AS unknown
 		FROM evcharge.connector_overview
 		GROUP BY charge_point_id) c
 		ON c.charge_point_id = p.charge_point_id
@@ -205,6 +236,7 @@ COMMENT ON COLUMN evcharge.charge_point_overview.connectors_occupied IS 'Number 
 COMMENT ON COLUMN evcharge.charge_point_overview.connectors_unavailable IS 'Number of connectors out of service; see connector_overview.availability';
 COMMENT ON COLUMN evcharge.charge_point_overview.connectors_faulted IS 'Number of connectors with a fault; see connector_overview.availability';
 COMMENT ON COLUMN evcharge.charge_point_overview.connectors_offline IS 'Number of connectors of which nothing recent is known';
+COMMENT ON COLUMN evcharge.charge_point_overview.connectors_unknown IS 'Number of connectors that have not reported a status yet';
 COMMENT ON COLUMN evcharge.charge_point_overview.open_transactions IS 'Number of open transactions';
 COMMENT ON COLUMN evcharge.charge_point_overview.auth_entries IS 'Number of entries on its authorization list';
 COMMENT ON COLUMN evcharge.charge_point_overview.auth_list_version IS 'Version of its authorization list';
@@ -449,6 +481,7 @@ SELECT now() AS observed_at,
 	p.connectors_unavailable,
 	p.connectors_faulted,
 	p.connectors_offline,
+	p.connectors_unknown,
 	t.open_transactions,
 	t.unconfirmed_transactions,
 	e.events_24h,
@@ -469,7 +502,8 @@ FROM (
 		coalesce(sum(connectors_occupied), 0)::int8 AS connectors_occupied,
 		coalesce(sum(connectors_unavailable), 0)::int8 AS connectors_unavailable,
 		coalesce(sum(connectors_faulted), 0)::int8 AS connectors_faulted,
-		coalesce(sum(connectors_offline), 0)::int8 AS connectors_offline
+		coalesce(sum(connectors_offline), 0)::int8 AS connectors_offline,
+		coalesce(sum(connectors_unknown), 0)::int8 AS connectors_unknown
 	FROM evcharge.charge_point_overview) p
 	CROSS JOIN (
 		SELECT count(*) AS open_transactions,
@@ -509,6 +543,7 @@ COMMENT ON COLUMN evcharge.gateway_health.connectors_occupied IS 'Number of conn
 COMMENT ON COLUMN evcharge.gateway_health.connectors_unavailable IS 'Number of connectors out of service; see connector_overview.availability';
 COMMENT ON COLUMN evcharge.gateway_health.connectors_faulted IS 'Number of connectors with a fault; see connector_overview.availability';
 COMMENT ON COLUMN evcharge.gateway_health.connectors_offline IS 'Number of connectors of which nothing recent is known';
+COMMENT ON COLUMN evcharge.gateway_health.connectors_unknown IS 'Number of connectors that have not reported a status yet';
 COMMENT ON COLUMN evcharge.gateway_health.open_transactions IS 'Number of open transactions';
 COMMENT ON COLUMN evcharge.gateway_health.unconfirmed_transactions IS 'Number of open transactions that their charge point never reported';
 COMMENT ON COLUMN evcharge.gateway_health.events_24h IS 'Number of events recorded in the last 24 hours';

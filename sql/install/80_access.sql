@@ -27,7 +27,7 @@ VALUES
 	('{reader, operator}',
 		'{charge_point_overview, connector_overview, active_transaction,
 		transaction_history, energy_hourly, energy_daily, connector_timeline,
-		connector_utilization}', '{}'),
+		connector_utilization, progress_history}', '{}'),
 	('{reader, operator, monitor}',
 		'{gateway_health, anomaly}', '{online_since, notify_mode}'),
 	('{operator}',
@@ -61,6 +61,14 @@ BEGIN
 			MESSAGE = 'the tables of evcharge are not installed in this database',
 			DETAIL = 'There is no view evcharge.integrity.',
 			HINT = 'Run SELECT evcharge.install() as the role that is to own them.';
+	ELSIF NOT has_schema_privilege('evcharge', 'USAGE WITH GRANT OPTION')
+			OR NOT has_table_privilege('evcharge.integrity', 'SELECT WITH GRANT OPTION')
+			OR NOT has_function_privilege('evcharge.notify_mode()', 'EXECUTE WITH GRANT OPTION') THEN
+		-- GRANT would warn, grant nothing, and succeed.
+		RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege',
+			MESSAGE = format('role "%s" cannot grant rights in schema evcharge', current_user),
+			DETAIL = 'It needs them with the grant option.',
+			HINT = 'Call grant_access() as a superuser.';
 	END IF;
 
 	FOR command IN

@@ -11,6 +11,8 @@ SELECT test.charge_point('LST');
 
 -- a list that never had anything is at version 0, and there is nothing to send
 SELECT * FROM test.changes('LST', 0);
+-- but who comes with another one must be told that it is gone
+SELECT * FROM test.changes('LST', 7);
 -- each change is a version
 SELECT test.set('LST', 'A', 'Accepted'), test.set('LST', 'B', 'Accepted'), test.set('LST', 'C', 'Blocked');
 SELECT * FROM test.changes('LST', 0);

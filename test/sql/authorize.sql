@@ -61,7 +61,9 @@ FROM evcharge.auth WHERE charge_point_id = 'AUTH' AND consumer_key = 'carol';
 SELECT evcharge.set_authorization('AUTH', test.wire('ConsumerAuthData',
 	'{"publicKey":"x","authData":{"idTagInfo":{"status":"Cool"}}}'));
 SELECT evcharge.set_authorization('AUTH', test.wire('ConsumerAuthData',
-	'{"publicKey":"x","authData":{"idTagInfo":{"expiryDate":"tomorrow"}}}'));
+	'{"publicKey":"x","authData":{"idTagInfo":{"status":"Accepted","expiryDate":"tomorrow"}}}'));
+SELECT evcharge.set_authorization('AUTH', test.wire('ConsumerAuthData',
+	'{"publicKey":"x","authData":{"idTagInfo":{}}}'));
 SELECT evcharge.set_authorization('AUTH', test.wire('ConsumerAuthData',
 	'{"authData":{"idTag":"123456789012345678901","idTagInfo":{}}}'));
 SELECT evcharge.set_authorization('AUTH', '');

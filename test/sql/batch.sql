@@ -60,5 +60,6 @@ SELECT * FROM evcharge.apply_batch('{}', '{}', '{}');
 \set SHOW_CONTEXT never
 SELECT * FROM evcharge.apply_batch(ARRAY['BAT-1'], ARRAY['LogData'], '{}');
 SELECT * FROM evcharge.apply_batch(ARRAY['BAT-1'], ARRAY['LogData'], ARRAY[''::bytea], '{}');
+SELECT * FROM evcharge.apply_batch(ARRAY['BAT-1'], NULL, '{}');
 SELECT * FROM evcharge.apply_batch(ARRAY[['a'],['b']], ARRAY['LogData'], '{}');
 SELECT * FROM evcharge.check_integrity();

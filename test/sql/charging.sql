@@ -59,9 +59,9 @@ RESET evcharge.keep_authorization;
 SELECT evcharge.set_authorization('CHG', test.wire('ConsumerAuthData',
 	'{"publicKey":"bob","authData":{"idTagInfo":{"parentIdTag":"Family"}}}'));
 SELECT evcharge.set_authorization('CHG', test.wire('ConsumerAuthData',
-	'{"publicKey":"dora","authData":{"idTagInfo":{"parentIdTag":"FAMILY"}}}'));
+	'{"publicKey":"dora","authData":{"idTagInfo":{"status":"Accepted","parentIdTag":"FAMILY"}}}'));
 SELECT evcharge.set_authorization('CHG', test.wire('ConsumerAuthData',
-	'{"publicKey":"eve","authData":{"idTagInfo":{"parentIdTag":"other"}}}'));
+	'{"publicKey":"eve","authData":{"idTagInfo":{"status":"Accepted","parentIdTag":"other"}}}'));
 SELECT test.stop('CHG', 2, 'eve', '2026-01-01 14:00Z');
 SELECT test.stop('CHG', 2, 'dora', '2026-01-01 14:00Z')::jsonb #- '{transactionInfo,idTag}' AS answer;
 

@@ -60,6 +60,7 @@ SELECT evcharge.state_change(r) FROM (SELECT 1 AS x) r;
 SELECT evcharge.handle(NULL);
 SELECT evcharge.handle('{"@type":"Response"}');
 SELECT evcharge.handle('{"@type":"ConnectorInfo","id":1}');
+SELECT evcharge.handle('{"@type":"BootNotificationRequestData"}');
 SELECT evcharge.handle('{"@type":"NotifyChargePointStateChangeData"}');
 SELECT evcharge.handle_event(test.event(32, 29, ''));
 SELECT evcharge.handle_event(test.event(5, 3, ''));

@@ -104,6 +104,7 @@ BEGIN;
 CREATE ROLE regress_evcharge_gateway;
 DROP VIEW evcharge.charge_point_overview, evcharge.connector_overview,
 	evcharge.active_transaction, evcharge.transaction_history,
+	evcharge.progress_history,
 	evcharge.auth_overview, evcharge.energy_hourly, evcharge.energy_daily,
 	evcharge.connector_timeline, evcharge.connector_utilization,
 	evcharge.anomaly, evcharge.gateway_health, evcharge.integrity;
@@ -121,6 +122,10 @@ SELECT evcharge.install();
 SELECT count(*) FROM evcharge.check_integrity();
 SELECT DISTINCT relowner::regrole FROM pg_class
 WHERE relnamespace = 'evcharge'::regnamespace;
+-- who cannot pass the rights on is told so, instead of granting nothing
+SAVEPOINT s;
+SELECT evcharge.grant_access('regress_evcharge_gateway', 'ingest');
+ROLLBACK TO s;
 RESET ROLE;
 SELECT evcharge.grant_access('regress_evcharge_gateway', 'ingest');
 SET ROLE regress_evcharge_gateway;

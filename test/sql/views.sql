@@ -252,7 +252,7 @@ SELECT charge_point_id, registration, status, connection, vendor, model,
 FROM evcharge.charge_point_overview ORDER BY 1;
 SELECT charge_point_id, connectors, connectors_available AS available,
 	connectors_occupied AS occupied, connectors_unavailable AS unavailable,
-	connectors_faulted AS faulted, connectors_offline AS offline,
+	connectors_faulted AS faulted, connectors_offline AS offline, connectors_unknown AS unknown,
 	open_transactions, auth_entries
 FROM evcharge.charge_point_overview ORDER BY 1;
 SELECT transaction_id, connector_id, duration_seconds, confirmed_at = now() AS confirmed,
