@@ -32,17 +32,28 @@
 #define TYPE_URL_PREFIX "type.googleapis.com/gateway."
 
 /*
- * Memory for the structs of one message, in the current context: blocks that
- * are filled from the beginning.  All strings together, with their NULs, are
- * no longer than the wire bytes, where each has a tag and a length.
+ * Memory for the struct of one message, in the current context: blocks that
+ * are filled from the beginning.
+ *
+ * A map entry of 5 bytes makes structs of 136.  A message of nothing else is
+ * an attack and no state of a charge point, which takes 2 to 3 times its size:
+ * so there is a budget, which alone bounds what hostile bytes can cost.
  */
 typedef struct Arena
 {
 	char	   *at;
 	size_t		left;
-	char	   *strings;		/* room for them */
 	bool		convert;		/* the server does not store UTF-8 */
+	EvcType		type;
+	size_t		size;			/* of the message */
+	size_t		budget;			/* what is left of it */
 } Arena;
+
+#define ARENA_BLOCK		((size_t) 4096)
+
+/* A struct may take so many times its message, or one of that size if less. */
+#define ARENA_FACTOR	5
+#define ARENA_FLOOR		((size_t) 256 * 1024)
 
 /* An entry of a map on its way out. */
 typedef struct PackEntry
@@ -285,7 +296,23 @@ evc_message_canonical(EvcType type, const void *bytes, size_t size)
  * ---------------------------------------------------------------------------
  */
 
-/* Take room for a struct or an array. */
+/* Allocate, and raise OC004 rather than go over the budget. */
+static void *
+arena_spend(Arena *arena, size_t size)
+{
+	if (size > arena->budget)
+		ereport(ERROR,
+				(errcode(ERRCODE_EVC_MESSAGE_TOO_LARGE),
+				 errmsg("gateway.%s message has too many parts",
+						evc_message_type_name(arena->type)),
+				 errdetail("Its %zu bytes would take more than %d times as much memory.",
+						   arena->size, ARENA_FACTOR),
+				 errhint("Such a message can be stored and queried, but not taken as a state.")));
+	arena->budget -= size;
+	return palloc_extended(size, MCXT_ALLOC_HUGE);
+}
+
+/* Take room for a struct or an array; a large one does not end the block. */
 static void *
 arena_alloc(Arena *arena, size_t size)
 {
@@ -294,8 +321,10 @@ arena_alloc(Arena *arena, size_t size)
 	size = MAXALIGN(size);
 	if (size > arena->left)
 	{
-		arena->left = Max(size, 2048);
-		arena->at = palloc_extended(arena->left, MCXT_ALLOC_HUGE);
+		if (size > ARENA_BLOCK / 4)
+			return arena_spend(arena, size);
+		arena->at = arena_spend(arena, ARENA_BLOCK);
+		arena->left = ARENA_BLOCK;
 	}
 	result = arena->at;
 	arena->at += size;
@@ -307,13 +336,26 @@ arena_alloc(Arena *arena, size_t size)
 static char *
 arena_string(Arena *arena, const EvcField *field)
 {
-	char	   *result = arena->strings;
+	const char *string = (const char *) field->data;
+	size_t		size = field->size;
+	char	   *copy = NULL;
+	char	   *converted = NULL;
+	char	   *result;
 
-	memcpy(result, field->data, field->size);
-	result[field->size] = '\0';
-	arena->strings += field->size + 1;
 	if (arena->convert)
-		result = pg_any_to_server(result, (int) field->size, PG_UTF8);
+	{
+		copy = pnstrdup(string, size);
+		converted = pg_any_to_server(copy, (int) size, PG_UTF8);
+		string = converted;
+		size = strlen(converted);
+	}
+	result = arena_alloc(arena, size + 1);
+	memcpy(result, string, size);
+	result[size] = '\0';
+	if (converted != copy)
+		pfree(converted);
+	if (copy != NULL)
+		pfree(copy);
 	return result;
 }
 
@@ -392,18 +434,19 @@ fill_struct(Arena *arena, const ProtobufCMessageDescriptor *desc,
 	return message;
 }
 
-/* Make the struct of canonical bytes, and the memory for it. */
+/* Make the struct of canonical bytes, of a message of "size" bytes. */
 static void *
-make_struct(EvcType type, const uint8_t *bytes, size_t size)
+make_struct(EvcType type, const uint8_t *canonical, size_t canonical_size,
+			size_t size)
 {
-	const ProtobufCMessageDescriptor *desc = evc_schema_descriptor(type);
-	Arena		arena;
+	Arena		arena = {0};
 
-	arena.left = MAXALIGN(desc->sizeof_message) + size;
-	arena.at = palloc_extended(arena.left, MCXT_ALLOC_HUGE);
-	arena.strings = palloc_extended(size + 1, MCXT_ALLOC_HUGE);
 	arena.convert = GetDatabaseEncoding() != PG_UTF8;
-	return fill_struct(&arena, desc, bytes, size);
+	arena.type = type;
+	arena.size = size;
+	arena.budget = ARENA_FACTOR * Max(size, ARENA_FLOOR);
+	return fill_struct(&arena, evc_schema_descriptor(type), canonical,
+					   canonical_size);
 }
 
 /*
@@ -423,11 +466,12 @@ evc_message_unpack(EvcType type, const void *bytes, size_t len)
 		!evc_wire_check(desc, bytes, len, &canonical, &error))
 		raise_error(type, &error);
 	if (canonical)
-		return make_struct(type, bytes, len);
+		return make_struct(type, bytes, len, len);
 
 	evc_writer_init(&out, &evc_message_memory, len);
 	evc_wire_canonical(desc, bytes, len, &out);
-	result = make_struct(type, out.block + out.start, evc_writer_size(&out));
+	result = make_struct(type, out.block + out.start, evc_writer_size(&out),
+						 len);
 	pfree(out.block);
 	return result;
 }
@@ -439,8 +483,10 @@ evc_message_unpack(EvcType type, const void *bytes, size_t len)
 void *
 evc_message_struct(const EvcMessage *message)
 {
-	return make_struct(evc_message_type_of(message), message->wire,
-					   EVC_MESSAGE_WIRE_SIZE(message));
+	size_t		size = EVC_MESSAGE_WIRE_SIZE(message);
+
+	return make_struct(evc_message_type_of(message), message->wire, size,
+					   size);
 }
 
 /* ---------------------------------------------------------------------------
@@ -665,15 +711,17 @@ evc_message_value(const ProtobufCMessage *message)
  */
 
 /* See that this library can read the value. */
-static EvcType
-check_header(uint8 version, uint8 type)
+static inline EvcType
+check_header(uint8 version, uint8 type,
+			 const ProtobufCMessageDescriptor **desc)
 {
 	if (version != EVC_MESSAGE_VERSION)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_CORRUPTED),
 				 errmsg("message has an unknown layout version %d", version),
 				 errdetail("The value is damaged, or a newer version of evcharge wrote it.")));
-	if (evc_schema_descriptor(type) == NULL)
+	*desc = evc_schema_descriptor(type);
+	if (*desc == NULL)
 		evc_message_type_name((EvcType) type);	/* raises the error */
 	return (EvcType) type;
 }
@@ -685,7 +733,29 @@ check_header(uint8 version, uint8 type)
 EvcType
 evc_message_type_of(const EvcMessage *message)
 {
-	return check_header(message->version, message->type);
+	const ProtobufCMessageDescriptor *desc;
+
+	return check_header(message->version, message->type, &desc);
+}
+
+/* Look at a value, or at the beginning of one, that is in memory. */
+static inline EvcView
+view_of(struct varlena *value)
+{
+	const uint8 *data = (const uint8 *) VARDATA_ANY(value);
+	size_t		header = EVC_MESSAGE_HEADER - VARHDRSZ;
+	EvcView		view;
+
+	if (VARSIZE_ANY_EXHDR(value) < header)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("message is damaged"),
+				 errdetail("It has no header.")));
+	view.value = value;
+	view.type = check_header(data[0], data[1], &view.desc);
+	view.wire = data + header;
+	view.size = VARSIZE_ANY_EXHDR(value) - header;
+	return view;
 }
 
 /*
@@ -698,38 +768,24 @@ evc_message_type_of(const EvcMessage *message)
 EvcView
 evc_message_view(Datum datum)
 {
-	struct varlena *value = PG_DETOAST_DATUM_PACKED(datum);
-	const uint8 *data = (const uint8 *) VARDATA_ANY(value);
-	size_t		header = EVC_MESSAGE_HEADER - VARHDRSZ;
-	EvcView		view;
+	return view_of(PG_DETOAST_DATUM_PACKED(datum));
+}
 
-	if (VARSIZE_ANY_EXHDR(value) < header)
-		ereport(ERROR,
-				(errcode(ERRCODE_DATA_CORRUPTED),
-				 errmsg("message is damaged"),
-				 errdetail("It has no header.")));
-	view.value = value;
-	view.type = check_header(data[0], data[1]);
-	view.desc = evc_schema_descriptor(view.type);
-	view.wire = data + header;
-	view.size = VARSIZE_ANY_EXHDR(value) - header;
-	return view;
+/*
+ * evc_message_prefix
+ *		Look at the first bytes of a value, without fetching more of it.
+ */
+EvcView
+evc_message_prefix(Datum datum, int32 size)
+{
+	return view_of(PG_DETOAST_DATUM_SLICE(datum, 0, size));
 }
 
 /* Return the type of a value without fetching more of it than its header. */
 static EvcType
 type_of_datum(Datum datum)
 {
-	size_t		header = EVC_MESSAGE_HEADER - VARHDRSZ;
-	struct varlena *start = PG_DETOAST_DATUM_SLICE(datum, 0, (int32) header);
-	const uint8 *data = (const uint8 *) VARDATA_ANY(start);
-
-	if (VARSIZE_ANY_EXHDR(start) < header)
-		ereport(ERROR,
-				(errcode(ERRCODE_DATA_CORRUPTED),
-				 errmsg("message is damaged"),
-				 errdetail("It has no header.")));
-	return check_header(data[0], data[1]);
+	return evc_message_prefix(datum, EVC_MESSAGE_HEADER - VARHDRSZ).type;
 }
 
 /* ---------------------------------------------------------------------------

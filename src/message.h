@@ -81,6 +81,9 @@ typedef struct EvcView
 
 extern EvcView evc_message_view(Datum datum);
 
+/* The same for the first bytes of a value; the last field may be cut off. */
+extern EvcView evc_message_prefix(Datum datum, int32 size);
+
 /* The type of a value that is detoasted. */
 extern EvcType evc_message_type_of(const EvcMessage *message);
 

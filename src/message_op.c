@@ -11,6 +11,7 @@
 #include <math.h>
 
 #include "access/detoast.h"
+#include "access/heaptoast.h"
 #include "catalog/pg_type.h"
 #include "common/hashfn.h"
 #include "common/shortest_dec.h"
@@ -45,8 +46,28 @@ typedef struct Place
 	const ProtobufCMessageDescriptor *desc; /* of a message */
 	const ProtobufCFieldDescriptor *field;	/* of a map or a scalar */
 	EvcCursor	cursor;			/* a message's bytes; a map's entries */
-	EvcField	value;			/* of a scalar; zeros are its default */
+	EvcField	value;			/* the last read; of a scalar, zeros are its
+								 * default */
 } Place;
+
+/*
+ * A step of a path.  Next to its name stands the field that it was in the last
+ * message: most queries ask millions of rows of one type for one field.
+ */
+typedef struct Step
+{
+	text	   *name;			/* NULL leads nowhere */
+	const ProtobufCMessageDescriptor *desc; /* NULL before the first */
+	const ProtobufCFieldDescriptor *field;
+	bool		is_early;		/* only scalars stand before it */
+} Step;
+
+typedef struct Path
+{
+	struct varlena *argument;	/* what it was made of; the names are there */
+	int			n;
+	Step		steps[FLEXIBLE_ARRAY_MEMBER];
+} Path;
 
 PG_FUNCTION_INFO_V1(evc_message_get);
 PG_FUNCTION_INFO_V1(evc_message_get_text);
@@ -70,68 +91,57 @@ PG_FUNCTION_INFO_V1(evc_message_hash_extended);
  * ---------------------------------------------------------------------------
  */
 
-/* Begin a path at the message itself. */
+/* Begin at the message itself. */
 static Place
 root(const EvcView *view)
 {
-	Place		place = {0};
+	Place		place;
 
 	place.kind = PLACE_MESSAGE;
 	place.desc = view->desc;
+	place.field = NULL;
 	place.cursor.at = view->wire;
 	place.cursor.end = view->wire + view->size;
 	return place;
 }
 
-/* Go from a message to the field of that name. */
+/* Go from a message to a field of it; false if it is absent. */
 static bool
-step_into_message(Place *place, const char *name, size_t size)
+step_into_message(Place *place, const ProtobufCFieldDescriptor *wanted)
 {
-	const ProtobufCMessageDescriptor *desc = place->desc;
-	const ProtobufCFieldDescriptor *wanted = evc_json_field(desc, name, size);
-	EvcField	field;
+	EvcField   *field = &place->value;
 	bool		found = false;
 
 	if (wanted == NULL)
 		return false;
-	while (evc_wire_next(&place->cursor, &field))
+	while (evc_wire_next(&place->cursor, field) && field->number <= wanted->id)
 	{
-		const ProtobufCFieldDescriptor *known = evc_wire_known(desc, &field);
-
-		if (known == NULL || known > wanted)
-			break;
-		if (known == wanted)
+		if (field->number == wanted->id)
 		{
-			found = true;
+			found = field->wire_type == evc_wire_type_of(wanted);
 			break;
 		}
 	}
 
+	place->field = wanted;
 	if (evc_schema_is_map(wanted))
 	{
 		place->kind = PLACE_MAP;
-		if (found)
-			place->cursor.at = field.start;
-		else
-			place->cursor.at = place->cursor.end;
+		place->cursor.at = found ? field->start : place->cursor.end;
+		return true;
 	}
-	else if (wanted->type == PROTOBUF_C_TYPE_MESSAGE)
+	if (wanted->type == PROTOBUF_C_TYPE_MESSAGE)
 	{
 		if (!found)
 			return false;
 		place->desc = evc_wire_message_of(wanted);
-		place->cursor.at = field.data;
-		place->cursor.end = field.data + field.size;
+		place->cursor.at = field->data;
+		place->cursor.end = field->data + field->size;
+		return true;
 	}
-	else
-	{
-		place->kind = PLACE_SCALAR;
-		if (found)
-			place->value = field;
-		else
-			memset(&place->value, 0, sizeof(place->value));
-	}
-	place->field = wanted;
+	place->kind = PLACE_SCALAR;
+	if (!found)
+		memset(field, 0, sizeof(*field));
 	return true;
 }
 
@@ -197,36 +207,145 @@ step_into_map(Place *place, text *name)
 	return false;
 }
 
+/* Does a field stand near the beginning of its message? */
+static bool
+is_early(const ProtobufCMessageDescriptor *desc,
+		 const ProtobufCFieldDescriptor *field)
+{
+	if (field == NULL)
+		return false;
+	for (const ProtobufCFieldDescriptor *f = desc->fields; f <= field; f++)
+	{
+		if (f->type == PROTOBUF_C_TYPE_MESSAGE)
+			return false;
+	}
+	return true;
+}
+
 /* Go one step; false if nothing is there. */
 static bool
-step(Place *place, text *name)
+take_step(Place *place, Step *step)
 {
+	if (step->name == NULL)
+		return false;
 	switch (place->kind)
 	{
 		case PLACE_MESSAGE:
-			return step_into_message(place, VARDATA_ANY(name),
-									 VARSIZE_ANY_EXHDR(name));
+			if (step->desc != place->desc)
+			{
+				step->desc = place->desc;
+				step->field = evc_json_field(step->desc,
+											 VARDATA_ANY(step->name),
+											 VARSIZE_ANY_EXHDR(step->name));
+				step->is_early = is_early(step->desc, step->field);
+			}
+			return step_into_message(place, step->field);
 		case PLACE_MAP:
-			return step_into_map(place, name);
+			return step_into_map(place, step->name);
 		case PLACE_SCALAR:
 			break;
 	}
 	return false;
 }
 
-/* Go along the elements of a text[]; false if nothing is there. */
-static bool
-walk(Place *place, ArrayType *path)
+/* Make the path of a text, or of a text[], in the current memory context. */
+static Path *
+make_path(struct varlena *argument, bool is_array)
 {
-	Datum	   *names;
-	bool	   *nulls;
-	int			n;
+	Datum		name = PointerGetDatum(argument);
+	Datum	   *names = &name;
+	bool	   *nulls = NULL;
+	int			n = 1;
+	Path	   *path;
 
-	deconstruct_array(path, TEXTOID, -1, false, TYPALIGN_INT,
-					  &names, &nulls, &n);
+	if (is_array)
+		deconstruct_array((ArrayType *) argument, TEXTOID, -1, false,
+						  TYPALIGN_INT, &names, &nulls, &n);
+	path = palloc0(offsetof(Path, steps) + n * sizeof(Step));
+	path->argument = argument;
+	path->n = n;
 	for (int i = 0; i < n; i++)
 	{
-		if (nulls[i] || !step(place, DatumGetTextPP(names[i])))
+		if (nulls == NULL || !nulls[i])
+			path->steps[i].name = DatumGetTextPP(names[i]);
+	}
+	if (is_array)
+	{
+		pfree(names);
+		pfree(nulls);
+	}
+	return path;
+}
+
+/*
+ * Return the path that is the second argument of the call.
+ *
+ * It is kept from one call to the next, as long as the argument is the same.
+ * Looking at its bytes is as cheap as asking whether it is constant, and holds
+ * where PL/pgSQL keeps an expression and changes its parameters.
+ */
+static Path *
+get_path(FunctionCallInfo fcinfo, bool is_array)
+{
+	struct varlena *argument = PG_DETOAST_DATUM_PACKED(PG_GETARG_DATUM(1));
+	Path	   *path = fcinfo->flinfo->fn_extra;
+	MemoryContext old;
+	struct varlena *copy;
+
+	if (path != NULL &&
+		VARSIZE_ANY(path->argument) == VARSIZE_ANY(argument) &&
+		memcmp(path->argument, argument, VARSIZE_ANY(argument)) == 0)
+		return path;
+
+	if (path != NULL)
+	{
+		fcinfo->flinfo->fn_extra = NULL;
+		pfree(path->argument);
+		pfree(path);
+	}
+	old = MemoryContextSwitchTo(fcinfo->flinfo->fn_mcxt);
+	if (is_array)
+		copy = PG_DETOAST_DATUM_COPY(PG_GETARG_DATUM(1));
+	else
+	{
+		copy = palloc(VARSIZE_ANY(argument));
+		memcpy(copy, argument, VARSIZE_ANY(argument));
+	}
+	fcinfo->flinfo->fn_extra = make_path(copy, is_array);
+	MemoryContextSwitchTo(old);
+	return fcinfo->flinfo->fn_extra;
+}
+
+/*
+ * Follow the path of the call from its message; false if nothing is there.
+ *
+ * Of a value in the TOAST table only the first chunk is fetched if that is
+ * likely to do: the id of a ChargePointState stands in front of its maps.
+ */
+static bool
+follow(FunctionCallInfo fcinfo, bool is_array, Place *place)
+{
+	Datum		message = PG_GETARG_DATUM(0);
+	Path	   *path = get_path(fcinfo, is_array);
+	Step	   *first = path->steps;
+	EvcView		view;
+
+	if (path->n == 1 && first->is_early &&
+		VARATT_IS_EXTERNAL_ONDISK(DatumGetPointer(message)))
+	{
+		view = evc_message_prefix(message, TOAST_MAX_CHUNK_SIZE);
+		*place = root(&view);
+		if (view.desc == first->desc &&
+			step_into_message(place, first->field) &&
+			place->value.start != NULL)
+			return true;		/* present, and whole */
+	}
+
+	view = evc_message_view(message);
+	*place = root(&view);
+	for (int i = 0; i < path->n; i++)
+	{
+		if (!take_step(place, &path->steps[i]))
 			return false;
 	}
 	return true;
@@ -458,10 +577,9 @@ place_to_text(const Place *place)
 Datum
 evc_message_get(PG_FUNCTION_ARGS)
 {
-	EvcView		view = evc_message_view(PG_GETARG_DATUM(0));
-	Place		place = root(&view);
+	Place		place;
 
-	if (!step(&place, PG_GETARG_TEXT_PP(1)))
+	if (!follow(fcinfo, false, &place))
 		PG_RETURN_NULL();
 	PG_RETURN_JSONB_P(place_to_jsonb(&place));
 }
@@ -473,10 +591,9 @@ evc_message_get(PG_FUNCTION_ARGS)
 Datum
 evc_message_get_text(PG_FUNCTION_ARGS)
 {
-	EvcView		view = evc_message_view(PG_GETARG_DATUM(0));
-	Place		place = root(&view);
+	Place		place;
 
-	if (!step(&place, PG_GETARG_TEXT_PP(1)))
+	if (!follow(fcinfo, false, &place))
 		PG_RETURN_NULL();
 	PG_RETURN_TEXT_P(place_to_text(&place));
 }
@@ -488,10 +605,9 @@ evc_message_get_text(PG_FUNCTION_ARGS)
 Datum
 evc_message_get_path(PG_FUNCTION_ARGS)
 {
-	EvcView		view = evc_message_view(PG_GETARG_DATUM(0));
-	Place		place = root(&view);
+	Place		place;
 
-	if (!walk(&place, PG_GETARG_ARRAYTYPE_P(1)))
+	if (!follow(fcinfo, true, &place))
 		PG_RETURN_NULL();
 	PG_RETURN_JSONB_P(place_to_jsonb(&place));
 }
@@ -503,10 +619,9 @@ evc_message_get_path(PG_FUNCTION_ARGS)
 Datum
 evc_message_get_path_text(PG_FUNCTION_ARGS)
 {
-	EvcView		view = evc_message_view(PG_GETARG_DATUM(0));
-	Place		place = root(&view);
+	Place		place;
 
-	if (!walk(&place, PG_GETARG_ARRAYTYPE_P(1)))
+	if (!follow(fcinfo, true, &place))
 		PG_RETURN_NULL();
 	PG_RETURN_TEXT_P(place_to_text(&place));
 }
@@ -622,7 +737,9 @@ subscript_fetch(ExprState *state, ExprEvalStep *op, ExprContext *context)
 	(void) context;
 	for (int i = 0; i < ref->numupper; i++)
 	{
-		if (!step(&place, DatumGetTextPP(ref->upperindex[i])))
+		Step		step = {.name = DatumGetTextPP(ref->upperindex[i])};
+
+		if (!take_step(&place, &step))
 		{
 			*op->resnull = true;
 			return;

@@ -98,18 +98,3 @@ evc_schema_type(const ProtobufCMessageDescriptor *desc)
 	}
 	return 0;
 }
-
-/*
- * evc_schema_is_map
- *		Tell whether a field is a map.
- *
- * protobuf-c does not keep the map_entry option of its descriptors; but an
- * entry is the only message that is none of the format's own.
- */
-bool
-evc_schema_is_map(const ProtobufCFieldDescriptor *field)
-{
-	return field->label == PROTOBUF_C_LABEL_REPEATED &&
-		field->type == PROTOBUF_C_TYPE_MESSAGE &&
-		evc_schema_type(field->descriptor) == 0;
-}

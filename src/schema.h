@@ -7,6 +7,8 @@
 #ifndef EVC_SCHEMA_H
 #define EVC_SCHEMA_H
 
+#include <stdbool.h>
+
 #include "charge_point_gateway_format.pb-c.h"
 
 /*
@@ -47,7 +49,17 @@ extern int	evc_schema_lookup(const char *name, size_t len);
 /* the number of a descriptor of the table above; 0 for a map entry's */
 extern int	evc_schema_type(const ProtobufCMessageDescriptor *desc);
 
-/* does this repeated field hold the entries of a map? */
-extern bool evc_schema_is_map(const ProtobufCFieldDescriptor *field);
+/*
+ * evc_schema_is_map
+ *		Tell whether a field is a map.
+ *
+ * protobuf-c does not keep the map_entry option of its descriptors; but the
+ * format repeats nothing else.
+ */
+static inline bool
+evc_schema_is_map(const ProtobufCFieldDescriptor *field)
+{
+	return field->label == PROTOBUF_C_LABEL_REPEATED;
+}
 
 #endif							/* EVC_SCHEMA_H */

@@ -18,6 +18,12 @@
 
 #include "wire.h"
 
+/*
+ * What only unusual or broken messages need.  It must not be inlined: where
+ * every field comes by, that would cost registers and a larger stack.
+ */
+#define COLD __attribute__((noinline, cold))
+
 /* What evc_wire_check() carries through the message. */
 typedef struct Check
 {
@@ -364,34 +370,24 @@ evc_wire_utf8_fault(const uint8_t *string, size_t size)
 	const uint8_t *at = string;
 	const uint8_t *end = string + size;
 
-	while (at < end)
+	for (;;)
 	{
-		size_t		n;
+		size_t		n = 1;
 
-		if (end - at >= 8)
-		{
-			if (plain_ascii(at))
-			{
-				at += 8;
-				continue;
-			}
-		}
-		else if (size >= 8 && plain_ascii(end - 8))
+		while (end - at >= 8 && plain_ascii(at))
+			at += 8;
+		if (at == end ||
+			(size >= 8 && end - at < 8 && plain_ascii(end - 8)))
 			return NULL;
 
 		if (*at >= 0x80)
-		{
 			n = utf8_size(at, end);
-			if (n == 0)
-				return at;
-			at += n;
-		}
 		else if (*at == 0)
+			n = 0;
+		if (n == 0)
 			return at;
-		else
-			at++;
+		at += n;
 	}
-	return NULL;
 }
 
 /* Is this how the value would be written? */
@@ -406,7 +402,7 @@ varint_is_minimal(const uint8_t *start, const uint8_t *end)
  * Note the fault that ends the check.  "number" is that of the field it is in,
  * 0 if there is none.
  */
-static bool
+COLD static bool
 fail(Check *check, const EvcFrame *up, const ProtobufCMessageDescriptor *desc,
 	 uint32_t number, const uint8_t *at, const char *detail)
 {
@@ -439,7 +435,7 @@ varint_fault(const uint8_t *at, const uint8_t *end)
  * A tag has at most 5 bytes, however it is padded: so it is in every other
  * implementation, where it is read as 32 bits.
  */
-static const uint8_t *
+COLD static const uint8_t *
 check_tag(Check *check, const ProtobufCMessageDescriptor *desc,
 		  const uint8_t *at, const uint8_t *end, const EvcFrame *up,
 		  uint32_t *tag)
@@ -474,15 +470,11 @@ check_tag(Check *check, const ProtobufCMessageDescriptor *desc,
 	return next;
 }
 
-/*
- * Read a length and see that so many bytes follow; NULL after noting a fault.
- *
- * A length, too, has at most 5 bytes.
- */
-static const uint8_t *
-check_length(Check *check, const ProtobufCMessageDescriptor *desc,
-			 const uint8_t *at, const uint8_t *end, const EvcFrame *up,
-			 uint32_t number, size_t *length)
+/* Read a length of more than one byte, or one that is wrong. */
+COLD static const uint8_t *
+check_long_length(Check *check, const ProtobufCMessageDescriptor *desc,
+				  const uint8_t *at, const uint8_t *end, const EvcFrame *up,
+				  uint32_t number, size_t *length)
 {
 	const uint8_t *next;
 	uint64_t	value;
@@ -517,18 +509,38 @@ check_length(Check *check, const ProtobufCMessageDescriptor *desc,
 }
 
 /*
+ * Read a length and see that so many bytes follow; NULL after noting a fault.
+ *
+ * A length, too, has at most 5 bytes.
+ */
+static inline const uint8_t *
+check_length(Check *check, const ProtobufCMessageDescriptor *desc,
+			 const uint8_t *at, const uint8_t *end, const EvcFrame *up,
+			 uint32_t number, size_t *length)
+{
+	if (at < end && *at < 0x80 && *at < end - at)
+	{
+		*length = *at;
+		return at + 1;
+	}
+	return check_long_length(check, desc, at, end, up, number, length);
+}
+
+/*
  * Read a field whose meaning is not known and return what follows it, NULL
  * after noting a fault.  Groups are followed without recursion: their numbers
  * are on a stack of their own.
  */
-static const uint8_t *
+COLD static const uint8_t *
 check_unknown(Check *check, const ProtobufCMessageDescriptor *desc,
 			  const uint8_t *at, const uint8_t *end, const EvcFrame *up,
-			  int nesting, const uint8_t *start, uint32_t tag)
+			  int nesting)
 {
 	uint32_t	open[EVC_MAX_NESTING];
-	uint32_t	number = tag >> 3;	/* of the outermost field */
-	const uint8_t *group = start;	/* where it begins */
+	uint32_t	tag;
+	uint32_t	number = 0;		/* of the outermost field */
+	const uint8_t *outermost = at;
+	const uint8_t *start;
 	int			depth = 0;
 	uint64_t	value;
 	size_t		length;
@@ -536,6 +548,13 @@ check_unknown(Check *check, const ProtobufCMessageDescriptor *desc,
 
 	for (;;)
 	{
+		start = at;
+		at = check_tag(check, desc, at, end, up, &tag);
+		if (at == NULL)
+			return NULL;
+		if (start == outermost)
+			number = tag >> 3;
+
 		switch (tag & 7)
 		{
 			case EVC_WIRE_VARINT:
@@ -589,13 +608,9 @@ check_unknown(Check *check, const ProtobufCMessageDescriptor *desc,
 			return at;
 		if (at >= end)
 		{
-			fail(check, up, desc, number, group, "a group does not end");
+			fail(check, up, desc, number, outermost, "a group does not end");
 			return NULL;
 		}
-		start = at;
-		at = check_tag(check, desc, at, end, up, &tag);
-		if (at == NULL)
-			return NULL;
 	}
 }
 
@@ -622,25 +637,23 @@ static bool
 check_message(Check *check, const ProtobufCMessageDescriptor *desc,
 			  const uint8_t *at, const uint8_t *end, EvcFrame *up, int nesting)
 {
-	bool		entry;			/* of a map; nothing else is repeated */
+	bool		entry;			/* of a map */
 	uint32_t	last = 0;		/* highest field number so far */
-	unsigned	n_known = 0;
-	EvcFrame	previous = {0}; /* the last entry of the same map */
+	EvcFrame	previous = {0}; /* the last entry of a map */
 
-	entry = up != NULL && up->field->label == PROTOBUF_C_LABEL_REPEATED;
+	entry = up != NULL && evc_schema_is_map(up->field);
 	while (at < end)
 	{
 		const uint8_t *start = at;
 		const ProtobufCFieldDescriptor *field;
-		uint32_t	tag;
+		uint32_t	tag = *at++;
 		uint32_t	number;
 		bool		is_default;
 
-		if (*at < 0x80 && (*at & 7) <= EVC_WIRE_FIXED32 && *at >> 3 != 0)
-			tag = *at++;
-		else
+		/* nearly every tag has one byte, and what is known is good */
+		if (tag >= 0x80)
 		{
-			at = check_tag(check, desc, at, end, up, &tag);
+			at = check_tag(check, desc, start, end, up, &tag);
 			if (at == NULL)
 				return false;
 		}
@@ -649,7 +662,7 @@ check_message(Check *check, const ProtobufCMessageDescriptor *desc,
 
 		if (field == NULL || evc_wire_type_of(field) != (tag & 7))
 		{
-			at = check_unknown(check, desc, at, end, up, nesting, start, tag);
+			at = check_unknown(check, desc, start, end, up, nesting);
 			if (at == NULL)
 				return false;
 			/* unknown fields come last; an entry does not keep them */
@@ -662,15 +675,11 @@ check_message(Check *check, const ProtobufCMessageDescriptor *desc,
 		if (number <= last)
 		{
 			/* only the entries of one map may follow each other */
-			if (number < last || field->label != PROTOBUF_C_LABEL_REPEATED)
+			if (number < last || !evc_schema_is_map(field))
 				check->canonical = false;
 		}
 		else
-		{
 			last = number;
-			previous.has_key = false;
-		}
-		n_known++;
 
 		switch (field->type)
 		{
@@ -776,9 +785,9 @@ check_message(Check *check, const ProtobufCMessageDescriptor *desc,
 					is_default = false;
 
 					/* entries of a map ascend */
-					if (field->label == PROTOBUF_C_LABEL_REPEATED)
+					if (evc_schema_is_map(field))
 					{
-						if (previous.has_key &&
+						if (previous.field == field &&
 							!keys_ascend(&previous, &frame))
 							check->canonical = false;
 						previous = frame;
@@ -796,7 +805,7 @@ check_message(Check *check, const ProtobufCMessageDescriptor *desc,
 			check->canonical = false;
 	}
 
-	if (entry && n_known != desc->n_fields)
+	if (entry && (!up->has_key || last < desc->n_fields))
 		check->canonical = false;
 	return true;
 }

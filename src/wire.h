@@ -172,16 +172,16 @@ evc_wire_message_of(const ProtobufCFieldDescriptor *field)
 static inline EvcWireType
 evc_wire_type_of(const ProtobufCFieldDescriptor *field)
 {
-	switch (field->type)
-	{
-		case PROTOBUF_C_TYPE_INT32:
-		case PROTOBUF_C_TYPE_BOOL:
-			return EVC_WIRE_VARINT;
-		case PROTOBUF_C_TYPE_FLOAT:
-			return EVC_WIRE_FIXED32;
-		default:
-			return EVC_WIRE_BYTES;
-	}
+	static const uint8_t wire_types[] = {
+		[PROTOBUF_C_TYPE_INT32] = EVC_WIRE_VARINT,
+		[PROTOBUF_C_TYPE_BOOL] = EVC_WIRE_VARINT,
+		[PROTOBUF_C_TYPE_FLOAT] = EVC_WIRE_FIXED32,
+		[PROTOBUF_C_TYPE_STRING] = EVC_WIRE_BYTES,
+		[PROTOBUF_C_TYPE_BYTES] = EVC_WIRE_BYTES,
+		[PROTOBUF_C_TYPE_MESSAGE] = EVC_WIRE_BYTES
+	};
+
+	return (EvcWireType) wire_types[field->type];
 }
 
 /*
@@ -231,35 +231,34 @@ evc_wire_varint(const uint8_t *at, const uint8_t *end, uint64_t *value)
  *		Read one field of a checked message; false at its end.
  *
  * Stops at the first byte that makes no sense, so that a value damaged on disk
- * cannot lead out of its bytes.  The usual field, a short one with a number
- * below 16, is read inline.
+ * cannot lead out of its bytes.  The usual field, with a number below 16 and a
+ * length or value of one or two bytes, is read inline.
  */
 static inline bool
 evc_wire_next(EvcCursor *cursor, EvcField *field)
 {
 	const uint8_t *at = cursor->at;
+	const uint8_t *end = cursor->end;
 
-	if (cursor->end - at >= 2 && at[0] < 0x80 && at[1] < 0x80)
+	if (end - at >= 2 && at[0] < 0x80 &&
+		(at[1] < 0x80 || (end - at >= 3 && at[2] < 0x80)))
 	{
 		EvcWireType wire_type = (EvcWireType) (at[0] & 7);
+		uint32_t	value = at[1];
+		const uint8_t *data = at + 2;
 
-		if (wire_type == EVC_WIRE_BYTES && at[1] <= cursor->end - at - 2)
+		if (value >= 0x80)
+			value = (value & 0x7f) | (uint32_t) *data++ << 7;
+		if (wire_type == EVC_WIRE_VARINT ||
+			(wire_type == EVC_WIRE_BYTES && value <= end - data))
 		{
 			field->start = at;
 			field->number = at[0] >> 3;
 			field->wire_type = wire_type;
-			field->data = at + 2;
-			field->size = at[1];
-			field->end = cursor->at = at + 2 + at[1];
-			return true;
-		}
-		if (wire_type == EVC_WIRE_VARINT)
-		{
-			field->start = at;
-			field->number = at[0] >> 3;
-			field->wire_type = wire_type;
-			field->value = at[1];
-			field->end = cursor->at = at + 2;
+			field->value = value;
+			field->data = data;
+			field->size = wire_type == EVC_WIRE_BYTES ? value : 0;
+			field->end = cursor->at = data + field->size;
 			return true;
 		}
 	}

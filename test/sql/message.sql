@@ -298,12 +298,22 @@ SET evcharge.max_message_size = 100;
 SELECT length(m ->> 'message'), length(encode(m || m)), length(m::text) FROM large;
 RESET evcharge.max_message_size;
 
+-- 49,152 map entries of 6 bytes are a value like any other; but their structs
+-- would have 6.7 MB, and what needs them refuses before they are made.
+CREATE TABLE hostile AS SELECT string_agg('\x220408'::bytea ||
+	set_byte(set_byte(set_byte('\x000000', 0, 128 + n % 128), 1, 128 + n / 128 % 128), 2, n / 16384), '') AS wire
+FROM generate_series(16384, 65535) n;
+SELECT length(wire), (SELECT count(*) FROM transactions(evcharge.decode('ChargePointState', wire))) FROM hostile;
+SELECT load_state(wire) FROM hostile;
+\echo :LAST_ERROR_SQLSTATE
+
 -- ---------------------------------------------------------------------------
 -- On disk
 -- ---------------------------------------------------------------------------
 
 -- Values in every shape of TOAST read the same.
 CREATE TABLE shape (storage text PRIMARY KEY, m message);
+ALTER TABLE shape ALTER m SET STORAGE extended;
 INSERT INTO shape SELECT 'extended', from_json('ChargePointState', json_build_object('id', 'CP', 'transactions',
 	(SELECT json_object_agg(i, json_build_object('id', i, 'idTag', md5(i::text))) FROM generate_series(1, 200) i)));
 ALTER TABLE shape ALTER m SET STORAGE external;
@@ -314,6 +324,20 @@ SELECT storage, m ->> 'id' AS id, m #>> '{transactions,200,idTag}' AS tag, lengt
 FROM shape ORDER BY storage;
 SELECT a.m = b.m AS same, a.m = c.m AS other FROM shape a, shape b, shape c
 WHERE a.storage = 'extended' AND b.storage = 'external' AND c.storage = 'short';
+
+-- An early field is looked for in the first chunk, and in the whole value if it
+-- is not there: cut off, behind the cut, absent, or of a message of another type.
+INSERT INTO shape
+SELECT 'external ' || n, m || from_json('ChargePointState', json_build_object('id', repeat('x', n), 'status', 'AVAILABLE'))
+FROM shape, unnest(ARRAY[1960, 1985, 5000]) n WHERE storage = 'external';
+INSERT INTO shape
+SELECT 'external absent', from_json('ChargePointState', (m::jsonb - 'id')::json)
+FROM shape WHERE storage = 'external';
+INSERT INTO shape
+SELECT 'external other', from_json('AuthorizeRequestData', json_build_object('consumerPublicKey', repeat('k', 5000)));
+SELECT storage, length(m ->> 'id') AS id, m ->> 'status' AS status, jsonb_typeof(m -> 'id') AS type,
+	length(m ->> 'consumer_public_key') AS key
+FROM shape ORDER BY storage;
 
 -- The number of a type is written to disk: it never changes.
 CREATE EXTENSION pageinspect;
@@ -346,4 +370,4 @@ SELECT (connectors(m)).connector_id FROM state LIMIT 2;
 SELECT * FROM connectors('{"@type":"ConnectorInfo"}');
 \echo :LAST_ERROR_SQLSTATE
 
-DROP TABLE sample, stored, restored, received, only_logs, logs, bad, good, large, shape, page, state;
+DROP TABLE sample, stored, restored, received, only_logs, logs, bad, good, large, hostile, shape, page, state;
