@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# What demo and test share: packages, the build, a PostgreSQL of their own.
+# What the scripts share: packages, the build, a PostgreSQL of their own.
 #
 # Everything happens in a temporary directory that is removed at the end; the
 # checkout is only read.  Outside of it they install missing Debian packages
@@ -20,6 +20,9 @@ WORK=
 SERVER=
 UPDATED=
 VERSION=
+CLANG_PACKAGES=()
+SERVER_COPY=
+SERVER_ENVIRONMENT=()
 
 say() {
 	printf '\n== %s\n' "$*"
@@ -114,6 +117,21 @@ find_server_version() {
 	[ -n "$VERSION" ] || die "found no package postgresql-NN"
 }
 
+# A clang with the runtime of its sanitizers and its fuzzer, which has a version
+# in its name: that of the clang that is here, else the one of Debian.
+find_clang_packages() {
+	local version
+	if command -v clang >/dev/null; then
+		version=$(clang -dumpversion)
+	else
+		update_package_lists
+		version=$(apt-cache depends clang |
+			sed -n 's/^ *Depends: clang-\([0-9][0-9]*\)$/\1/p' | head -1)
+	fi
+	[ -n "$version" ] || die "found no clang"
+	CLANG_PACKAGES=(clang "libclang-rt-${version%%.*}-dev")
+}
+
 # install_missing PACKAGE...: "NN" in a name stands for the server's version
 install_missing() {
 	local package missing=()
@@ -178,18 +196,43 @@ install_extension() {
 	quietly install as_root make -C "$WORK/src" PG_CONFIG="$PG_CONFIG" install
 }
 
+# copy_server DIRECTORY: make start_server take a copy of the server, into which
+# an extension goes with DESTDIR.  Its programs find their files from where they
+# stand themselves; all that is not a program is only linked.
+copy_server() {
+	local kind directory file
+	SERVER_COPY=$1
+	for kind in bindir pkglibdir sharedir; do
+		directory=$("$PG_CONFIG" --$kind)
+		mkdir -p "$SERVER_COPY$directory"
+		if [ $kind = bindir ]; then
+			cp -r "$directory/." "$SERVER_COPY$directory/"
+			continue
+		fi
+		for file in "$directory"/*; do
+			[ "${file##*/}" = extension ] || [ "${file##*/}" = evcharge.so ] ||
+				ln -s "$file" "$SERVER_COPY$directory/"
+		done
+	done
+	mkdir "$SERVER_COPY$directory/extension"
+	for file in "$directory"/extension/*; do
+		[[ ${file##*/} = evcharge* ]] ||
+			ln -s "$file" "$SERVER_COPY$directory/extension/"
+	done
+}
+
 # A server that nothing else can reach: no port, a socket in a directory of
 # ours.  Nothing in it outlives the script, so nothing is flushed to disk.
 start_server() {
 	local bin tries=0
-	bin=$("$PG_CONFIG" --bindir)
+	bin=$SERVER_COPY$("$PG_CONFIG" --bindir)
 	export PATH="$bin:$PATH" PGHOST=$WORK/run PGUSER=postgres
 	cd "$WORK/run"
 	quietly initdb "${RUNNER[@]}" initdb --pgdata="$WORK/run/data" \
 		--username=postgres --auth=trust --encoding=UTF8 --locale=C.UTF-8 \
 		--no-sync
 	(
-		exec "${RUNNER[@]}" postgres -D "$WORK/run/data" -k "$WORK/run" \
+		exec "${RUNNER[@]}" "${SERVER_ENVIRONMENT[@]}" postgres -D "$WORK/run/data" -k "$WORK/run" \
 			-c listen_addresses= -c fsync=off -c synchronous_commit=off \
 			-c full_page_writes=off -c timezone=UTC \
 			</dev/null >"$WORK/log/server" 2>&1

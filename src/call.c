@@ -50,7 +50,7 @@ bytea *
 evc_arg_bytes(FunctionCallInfo fcinfo, int arg, const char *name)
 {
 	evc_arg_required(fcinfo, arg, name);
-	return PG_GETARG_BYTEA_PP(arg);
+	return evc_message_bytes(PG_GETARG_DATUM(arg));
 }
 
 /*

@@ -194,7 +194,7 @@ static void
 write_string(EvcBuffer *out, const uint8_t *string, size_t size)
 {
 	static const char hex[] = "0123456789abcdef";
-	const uint8_t *end = string + size;
+	const uint8_t *end = size > 0 ? string + size : string;
 
 	evc_buffer_byte(out, '"');
 	while (string < end)

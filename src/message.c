@@ -14,6 +14,7 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "common/shortest_dec.h"
+#include "access/detoast.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "libpq/pqformat.h"
@@ -204,6 +205,27 @@ size_is_good(size_t size, EvcError *error)
 	error->field[0] = '\0';
 	error->detail[0] = '\0';
 	return false;
+}
+
+/*
+ * evc_message_bytes
+ *		Return an argument that holds the bytes of a message.
+ *
+ * One that is too large is refused before it is fetched or decompressed.
+ */
+bytea *
+evc_message_bytes(Datum argument)
+{
+	size_t		size = toast_raw_datum_size(argument) - VARHDRSZ;
+
+	if (size > (size_t) evc_max_message_size)
+		ereport(ERROR,
+				(errcode(ERRCODE_EVC_MESSAGE_TOO_LARGE),
+				 errmsg("message is too large"),
+				 errdetail("It has %zu bytes, and evcharge.max_message_size is %d.",
+						   size, evc_max_message_size),
+				 errhint("The setting evcharge.max_message_size can be raised.")));
+	return DatumGetByteaPP(argument);
 }
 
 /*
@@ -801,7 +823,7 @@ Datum
 evc_message_decode(PG_FUNCTION_ARGS)
 {
 	EvcType		type = type_by_text(PG_GETARG_TEXT_PP(0));
-	bytea	   *bytes = PG_GETARG_BYTEA_PP(1);
+	bytea	   *bytes = evc_message_bytes(PG_GETARG_DATUM(1));
 
 	PG_RETURN_POINTER(evc_message_decode_wire(type, VARDATA_ANY(bytes),
 											  VARSIZE_ANY_EXHDR(bytes)));

@@ -36,6 +36,9 @@ typedef struct EvcMessage
 #define DatumGetEvcMessageP(d)	((EvcMessage *) PG_DETOAST_DATUM(d))
 #define PG_GETARG_EVCMESSAGE_P(n) DatumGetEvcMessageP(PG_GETARG_DATUM(n))
 
+/* An argument that holds wire bytes, of no more than may be; raises OC004. */
+extern bytea *evc_message_bytes(Datum argument);
+
 /*
  * Wire bytes of the given type -> the generated struct, in the current memory
  * context.  Raises OC001 for malformed bytes, OC004 for too many.  A string is

@@ -363,7 +363,12 @@ static const struct
 #define MAX_PARAMETERS	23
 
 /* Kept plans: the only state of this module, with what it takes to trust them. */
-static SPIPlanPtr plans[QUERY_COUNT];
+static struct
+{
+	SPIPlanPtr	plan;
+	uint32		uses;
+	uint32		running;		/* executions that have not come to their end */
+}			kept[QUERY_COUNT];
 static bool tables_checked = false;
 
 /* The parameters of one execution, filled from left to right. */
@@ -469,6 +474,20 @@ parameter_type(char letter)
 }
 
 /*
+ * is_due
+ *		Tell whether a plan is to be made anew: after 16, 256, 4096 and 65536 uses.
+ *
+ * On a table that is almost empty every index costs the same, and the planner
+ * may choose the one that is slow once the table has grown.
+ */
+static bool
+is_due(uint32 uses)
+{
+	return uses == 1 << 4 || uses == 1 << 8 || uses == 1 << 12 ||
+		uses == 1 << 16;
+}
+
+/*
  * plan_of
  *		Return the kept plan of a query, made at its first use.
  *
@@ -478,8 +497,14 @@ parameter_type(char letter)
 static SPIPlanPtr
 plan_of(StoreQuery query)
 {
-	SPIPlanPtr	plan = plans[query];
+	SPIPlanPtr	plan = kept[query].plan;
 
+	if (is_due(++kept[query].uses) && plan != NULL && kept[query].running == 0)
+	{
+		kept[query].plan = NULL;
+		SPI_freeplan(plan);
+		plan = NULL;
+	}
 	if (plan == NULL)
 	{
 		Oid			types[MAX_PARAMETERS];
@@ -493,7 +518,8 @@ plan_of(StoreQuery query)
 			elog(ERROR, "could not prepare query %d: %s", query,
 				 SPI_result_code_string(SPI_result));
 		SPI_keepplan(plan);
-		plans[query] = plan;
+		kept[query].plan = plan;
+		kept[query].running = 0;
 	}
 	return plan;
 }
@@ -501,15 +527,20 @@ plan_of(StoreQuery query)
 /*
  * run
  *		Execute a query and return the number of rows it gave or touched.
+ *
+ * An execution that ends in an error stays counted as running, and the plan is
+ * then kept as it is.
  */
 static uint64
 run(StoreQuery query, Parameters *p, bool read_only)
 {
+	SPIPlanPtr	plan = plan_of(query);
 	int			result;
 
 	Assert(p->count == (int) strlen(queries[query].types));
-	result = SPI_execute_plan(plan_of(query), p->values, p->nulls,
-							  read_only, 0);
+	kept[query].running++;
+	result = SPI_execute_plan(plan, p->values, p->nulls, read_only, 0);
+	kept[query].running--;
 	if (result < 0)
 		elog(ERROR, "could not run query %d: %s", query,
 			 SPI_result_code_string(result));
@@ -819,6 +850,10 @@ evc_store_begin(EvcStore *store, Datum id, bool read_only)
 						   SECURITY_NOFORCE_RLS);
 	store->guc_level = NewGUCNestLevel();
 	(void) set_config_option("search_path", "pg_catalog, pg_temp",
+							 PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+	/* a plan that is made while a table is small is kept while it grows */
+	(void) set_config_option("enable_seqscan", "off",
 							 PGC_USERSET, PGC_S_SESSION,
 							 GUC_ACTION_SAVE, true, 0, false);
 	if (!tables_checked)
