@@ -33,13 +33,17 @@ die() {
 	exit 1
 }
 
+# need_root WHY: say now, and not in a log, what cannot be done
+need_root() {
+	[ "$(id -u)" = 0 ] || command -v sudo >/dev/null ||
+		die "needs root or sudo to $1"
+}
+
 as_root() {
 	if [ "$(id -u)" = 0 ]; then
 		"$@"
-	elif command -v sudo >/dev/null; then
-		sudo "$@"
 	else
-		die "needs root or sudo for: $*"
+		sudo "$@"
 	fi
 }
 
@@ -156,6 +160,7 @@ install_missing() {
 	done
 	[ ${#missing[@]} -gt 0 ] || return 0
 
+	need_root "install ${missing[*]}"
 	say "Installing ${missing[*]}"
 	update_package_lists
 	if ! have_package postgresql-common &&
@@ -193,6 +198,7 @@ build() {
 }
 
 install_extension() {
+	need_root "install into $("$PG_CONFIG" --pkglibdir)"
 	quietly install as_root make -C "$WORK/src" PG_CONFIG="$PG_CONFIG" install
 }
 
