@@ -976,12 +976,10 @@ evc_store_update_charge_point(EvcStore *store, const EvcChargePoint *row,
 void
 evc_store_lock_all(EvcStore *store, Datum ids)
 {
-	Parameters	p;
+	Parameters	p = {0};
 
-	(void) store;
-	p.count = 0;
 	add(&p, ids, false);
-	run(LOCK_ALL, &p, false);
+	run(LOCK_ALL, &p, store->read_only);
 	SPI_freetuptable(SPI_tuptable);
 }
 
