@@ -5,11 +5,16 @@
 #	make installcheck	run the tests against a running server
 #	make help			list all targets
 #
-# The version stands in evcharge.control and nowhere else.
+# The version stands in evcharge.control and nowhere else.  The scripts of
+# released versions are frozen in sql/; those of the version in the making are
+# built.
 
 EXTENSION    = evcharge
 EXTVERSION   = $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" evcharge.control)
+PIECES       = $(sort $(wildcard sql/install/*.sql))
 INSTALL_SQL  = sql/$(EXTENSION)--$(EXTVERSION).sql
+RELEASED     = 1.0
+UPGRADE_SQL  = sql/$(EXTENSION)--$(RELEASED)--$(EXTVERSION).sql
 
 MODULE_big   = evcharge
 PROTOS       = charge_point_gateway_format
@@ -17,13 +22,13 @@ GENERATED    = $(PROTOS:%=src/%.pb-c.c)
 SOURCES      = $(filter-out %.pb-c.c, $(sort $(wildcard src/*.c)))
 OBJS         = $(GENERATED:.c=.o) $(SOURCES:.c=.o)
 
-DATA         = $(filter-out $(INSTALL_SQL), $(wildcard sql/*--*.sql))
-DATA_built   = $(INSTALL_SQL)
+DATA_built   = $(INSTALL_SQL) $(UPGRADE_SQL)
+DATA         = $(filter-out $(DATA_built), $(wildcard sql/*--*.sql))
 EXTRA_CLEAN  = $(GENERATED) $(GENERATED:.c=.h) $(OBJS:.o=.d)
 
 REGRESS      = install prepare message message_json message_operators fsm \
                boot connector authorize charging transaction_report progress \
-               state auth_list envelope batch events contract search_path views access
+               repetition expire state auth_list envelope batch events contract search_path views access
 REGRESS_OPTS = --inputdir=test --load-extension=evcharge
 ISOLATION      = start_race boot_race notify
 ISOLATION_OPTS = --inputdir=test --outputdir=. --load-extension=evcharge
@@ -46,8 +51,16 @@ src/%.pb-c.c src/%.pb-c.h: proto/%.proto
 $(OBJS) $(OBJS:.o=.bc): $(GENERATED:.c=.h)
 -include $(OBJS:.o=.d)
 
-$(INSTALL_SQL): $(sort $(wildcard sql/install/*.sql)) evcharge.control
-	cat $(sort $(wildcard sql/install/*.sql)) > $@
+$(INSTALL_SQL): $(PIECES) evcharge.control
+	cat $(PIECES) > $@
+
+# An upgrade makes all functions anew but those of the type, which has not
+# changed; CREATE OR REPLACE keeps the rights that users gave on them.
+$(UPGRADE_SQL): sql/upgrade.sql $(PIECES)
+	{ cat sql/upgrade.sql; \
+	  sed 's/^CREATE FUNCTION/CREATE OR REPLACE FUNCTION/' \
+	    $(filter-out sql/install/00_% sql/install/10_% sql/install/20_%, $(PIECES)); \
+	} > $@
 
 .PHONY: help
 help:

@@ -86,17 +86,14 @@ evc_call_begin(EvcCall *call, text *id, bool read_only)
 }
 
 /*
- * lock
- *		Lock the charge point and make its row say what is used, not reserved.
+ * take_lock
+ *		Make the row of the charge point say what is used, not reserved.
  *
  * A counter that the reservation took past the end of int32 reads 0.
  */
-static bool
-lock(EvcCall *call, TimestampTz seen, EvcReserve reserve)
+static void
+take_lock(EvcCall *call, EvcReserve reserve)
 {
-	if (!evc_store_lock(&call->store, seen, reserve, &call->row))
-		return false;
-
 	call->locked = call->row;
 	call->row.last_event_id -= reserve.events;
 	if (reserve.list_versions > 0)
@@ -107,6 +104,14 @@ lock(EvcCall *call, TimestampTz seen, EvcReserve reserve)
 		call->row.last_transaction_id =
 			call->row.last_transaction_id == 0 ? PG_INT32_MAX :
 			call->row.last_transaction_id - reserve.transactions;
+}
+
+static bool
+lock(EvcCall *call, TimestampTz seen, EvcReserve reserve)
+{
+	if (!evc_store_lock(&call->store, seen, reserve, &call->row))
+		return false;
+	take_lock(call, reserve);
 	return true;
 }
 
@@ -118,6 +123,38 @@ bool
 evc_call_lock(EvcCall *call, EvcReserve reserve)
 {
 	return lock(call, EVC_NO_TIME, reserve);
+}
+
+/*
+ * evc_call_lock_for_start
+ *		Lock the charge point, and read what a start is decided by.
+ */
+bool
+evc_call_lock_for_start(EvcCall *call, EvcReserve reserve, int32 connector_id,
+						const char *consumer_key, EvcConnector *connector,
+						List **entries)
+{
+	if (!evc_store_lock_for_start(&call->store, reserve, connector_id,
+								  consumer_key, &call->row, connector,
+								  entries))
+		return false;
+	take_lock(call, reserve);
+	return true;
+}
+
+/*
+ * evc_call_lock_for_stop
+ *		Lock the charge point, and read what a stop is decided by.
+ */
+bool
+evc_call_lock_for_stop(EvcCall *call, EvcReserve reserve, int32 connector_id,
+					   EvcConnector *connector, EvcTransaction *transaction)
+{
+	if (!evc_store_lock_for_stop(&call->store, reserve, connector_id,
+								 &call->row, connector, transaction))
+		return false;
+	take_lock(call, reserve);
+	return true;
 }
 
 /*
@@ -169,7 +206,7 @@ evc_call_lock_report(EvcCall *call, EvcReserve reserve, bool boot)
 	if (register_and_lock(call, call->now, reserve,
 						  evc_auto_register ? "Accepted" : "Pending") && !boot)
 		evc_call_anomaly(call, "unknown_charge_point", EVC_NO_ID, EVC_NO_ID,
-						 NULL, call->now,
+						 NULL, EVC_NO_TIME,
 						 "The charge point reports without having booted.");
 }
 
@@ -189,18 +226,44 @@ evc_call_lock_or_register(EvcCall *call, EvcReserve reserve,
 }
 
 /*
- * record
- *		Give an event its number, write it, announce it.
+ * number
+ *		Give an event its number, and announce it.
+ *
+ * That it is announced before it is written is no matter: nobody hears of it
+ * before the commit.
  */
 static void
-record(EvcCall *call, EvcEvent *event)
+number(EvcCall *call, EvcEvent *event)
 {
 	event->event_id = ++call->row.last_event_id;
 	event->recorded_at = call->now;
 	if (event->occurred_at == EVC_NO_TIME)
 		event->occurred_at = call->now;
-	evc_store_insert_event(&call->store, event);
 	evc_notify_event(call->id, event);
+}
+
+/*
+ * evc_call_take_event
+ *		Return the event of a change, numbered, for a statement that writes it
+ *		with the change.
+ */
+EvcEvent
+evc_call_take_event(EvcCall *call, EvcEventKind kind,
+					int32 connector_id, int32 transaction_id,
+					const char *old_value, const char *new_value,
+					TimestampTz occurred_at)
+{
+	EvcEvent	event = {
+		.kind = kind,
+		.connector_id = connector_id,
+		.transaction_id = transaction_id,
+		.old_value = old_value,
+		.new_value = new_value,
+		.occurred_at = occurred_at,
+	};
+
+	number(call, &event);
+	return event;
 }
 
 /*
@@ -213,16 +276,11 @@ evc_call_event(EvcCall *call, EvcEventKind kind,
 			   const char *old_value, const char *new_value,
 			   TimestampTz occurred_at)
 {
-	EvcEvent	event = {
-		.kind = kind,
-		.connector_id = connector_id,
-		.transaction_id = transaction_id,
-		.old_value = old_value,
-		.new_value = new_value,
-		.occurred_at = occurred_at,
-	};
+	EvcEvent	event = evc_call_take_event(call, kind, connector_id,
+											transaction_id, old_value,
+											new_value, occurred_at);
 
-	record(call, &event);
+	evc_store_insert_event(&call->store, &event);
 	return event.event_id;
 }
 
@@ -232,6 +290,10 @@ evc_call_event(EvcCall *call, EvcEventKind kind,
  *		reported (or NULL), a sentence.
  *
  * Neither may hold personal data, which readers of events must not see.
+ *
+ * A charge point says again what was not acknowledged, so what is recorded
+ * already is not recorded again.  EVC_NO_TIME is for what has no time by which
+ * one report could be told from another: it is recorded once.
  */
 void
 evc_call_anomaly(EvcCall *call, const char *reason,
@@ -263,7 +325,10 @@ evc_call_anomaly(EvcCall *call, const char *reason,
 		enlargeStringInfo(&sentence, needed);
 	}
 	event.detail = sentence.data;
-	record(call, &event);
+	if (evc_store_has_anomaly(&call->store, &event))
+		return;
+	number(call, &event);
+	evc_store_insert_event(&call->store, &event);
 }
 
 /*

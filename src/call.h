@@ -41,10 +41,23 @@ extern TimestampTz evc_arg_time(FunctionCallInfo fcinfo, int arg);
 
 extern void evc_call_begin(EvcCall *call, text *id, bool read_only);
 extern bool evc_call_lock(EvcCall *call, EvcReserve reserve);
+extern bool evc_call_lock_for_start(EvcCall *call, EvcReserve reserve,
+									int32 connector_id,
+									const char *consumer_key,
+									EvcConnector *connector, List **entries);
+extern bool evc_call_lock_for_stop(EvcCall *call, EvcReserve reserve,
+								   int32 connector_id,
+								   EvcConnector *connector,
+								   EvcTransaction *transaction);
 extern void evc_call_lock_report(EvcCall *call, EvcReserve reserve, bool boot);
 extern bool evc_call_lock_or_register(EvcCall *call, EvcReserve reserve,
 									  const char *registration);
 
+extern EvcEvent evc_call_take_event(EvcCall *call, EvcEventKind kind,
+									int32 connector_id, int32 transaction_id,
+									const char *old_value,
+									const char *new_value,
+									TimestampTz occurred_at);
 extern int64 evc_call_event(EvcCall *call, EvcEventKind kind,
 							int32 connector_id, int32 transaction_id,
 							const char *old_value, const char *new_value,

@@ -28,6 +28,7 @@ static const struct
 	[EVC_TRANSACTION_CONFIRMED] = {"transaction_confirmed", EVC_ABOUT_TRANSACTION},
 	[EVC_TRANSACTION_ENDED] = {"transaction_ended", EVC_ABOUT_TRANSACTION},
 	[EVC_TRANSACTION_PROGRESS] = {"transaction_progress", EVC_ABOUT_TRANSACTION},
+	[EVC_TRANSACTION_REOPENED] = {"transaction_reopened", EVC_ABOUT_TRANSACTION},
 	[EVC_TRANSACTION_STARTED] = {"transaction_started", EVC_ABOUT_TRANSACTION},
 };
 

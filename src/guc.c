@@ -16,8 +16,10 @@
 
 int			evc_auth_list_history;
 bool		evc_auto_register;
+int			evc_confirm_within;
 bool		evc_keep_authorization;
 int			evc_max_message_size;
+int			evc_max_transaction_duration;
 int			evc_notify;
 int			evc_offline_after;
 
@@ -64,6 +66,14 @@ evc_guc_init(void)
 							 PGC_SUSET, 0,
 							 NULL, NULL, NULL);
 
+	DefineCustomIntVariable("evcharge.confirm_within",
+							"How long after its start expire() ends a transaction that its charge point has not confirmed.",
+							"0 means never.",
+							&evc_confirm_within,
+							3600, 0, INT_MAX / 1000,
+							PGC_SUSET, GUC_UNIT_S,
+							NULL, NULL, NULL);
+
 	DefineCustomBoolVariable("evcharge.keep_authorization",
 							 "Keeps the id tag of a transaction on the list after the transaction ended.",
 							 NULL,
@@ -78,6 +88,14 @@ evc_guc_init(void)
 							&evc_max_message_size,
 							1024 * 1024, 64, 256 * 1024 * 1024,
 							PGC_SUSET, GUC_UNIT_BYTE,
+							NULL, NULL, NULL);
+
+	DefineCustomIntVariable("evcharge.max_transaction_duration",
+							"How long after its start expire() ends a transaction that is still open.",
+							"0 means never.",
+							&evc_max_transaction_duration,
+							7 * 24 * 3600, 0, INT_MAX / 1000,
+							PGC_SUSET, GUC_UNIT_S,
 							NULL, NULL, NULL);
 
 	DefineCustomEnumVariable("evcharge.notify",

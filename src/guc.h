@@ -13,8 +13,10 @@ typedef enum EvcNotifyMode
 
 extern int	evc_auth_list_history;
 extern bool evc_auto_register;
+extern int	evc_confirm_within;
 extern bool evc_keep_authorization;
 extern int	evc_max_message_size;
+extern int	evc_max_transaction_duration;
 extern int	evc_notify;
 extern int	evc_offline_after;
 

@@ -273,7 +273,7 @@ read_time(EvcCall *call, const char *field, const char *value,
 
 	if (!evc_time_parse(value, &time))
 		evc_call_anomaly(call, "unreadable_time", connector_id,
-						 transaction_id, value, call->now,
+						 transaction_id, value, EVC_NO_TIME,
 						 "%s is not an RFC 3339 time.", field);
 	return time;
 }
@@ -435,7 +435,9 @@ new_transaction(EvcCall *call, const Gateway__TransactionInfo *info,
 		transaction.start_meter = info->start_meter;
 	transaction.confirmed_at = call->now;
 	if (info->progress != NULL)
-		evc_transaction_set_progress(&transaction, info->progress, call->now);
+		evc_transaction_set_progress(&transaction, info->progress,
+									 closed ? ended_at :
+									 transaction.started_at);
 
 	if (info->id <= 0)
 		evc_call_anomaly(call, "no_transaction_id",
@@ -488,14 +490,10 @@ learn_connector(EvcCall *call, EvcTransaction *transaction,
 
 	ensure_connector(call, connector_id, &connector, transaction->started_at);
 	transaction->connector_id = connector_id;
-	if (transaction->ended_at != EVC_NO_TIME)
-		return;
-	end_the_open_one(call, transaction);
-	if (transaction->ended_at != EVC_NO_TIME)
-		return;
-	evc_store_read_connector(&call->store, connector_id, &connector);
-	connector.transaction_id = transaction->transaction_id;
-	evc_store_update_connector(&call->store, &connector);
+	if (transaction->ended_at == EVC_NO_TIME)
+		end_the_open_one(call, transaction);
+	if (transaction->ended_at == EVC_NO_TIME)
+		evc_transaction_tie(call, transaction);
 }
 
 /*
@@ -511,6 +509,7 @@ amend(EvcCall *call, EvcTransaction *transaction,
 	  TimestampTz started_at, TimestampTz ended_at)
 {
 	EvcTransaction was = *transaction;
+	TimestampTz at = ended_at != EVC_NO_TIME ? ended_at : started_at;
 	bool		amended = false;
 	bool		confirmed = was.confirmed_at == EVC_NO_TIME;
 
@@ -524,7 +523,7 @@ amend(EvcCall *call, EvcTransaction *transaction,
 		evc_call_anomaly(call, "transaction_mismatch",
 						 transaction->connector_id,
 						 transaction->transaction_id,
-						 psprintf("%d", info->connector_id), call->now,
+						 psprintf("%d", info->connector_id), EVC_NO_TIME,
 						 "Transaction %d is on connector %d, but is reported of connector %d.",
 						 transaction->transaction_id,
 						 transaction->connector_id, info->connector_id);
@@ -538,7 +537,7 @@ amend(EvcCall *call, EvcTransaction *transaction,
 		else if (!same_tag(transaction->id_tag, info->id_tag))
 			evc_call_anomaly(call, "id_tag_mismatch",
 							 transaction->connector_id,
-							 transaction->transaction_id, NULL, call->now,
+							 transaction->transaction_id, NULL, EVC_NO_TIME,
 							 "Transaction %d was started for another id tag than the charge point reports.",
 							 transaction->transaction_id);
 	}
@@ -549,13 +548,9 @@ amend(EvcCall *call, EvcTransaction *transaction,
 		transaction->started_at = started_at;
 		transaction->start_meter = info->start_meter;
 	}
-	if (info->progress != NULL &&
-		evc_transaction_set_progress(transaction, info->progress,
-									 was.progress.at))
-	{
-		transaction->progress.at = call->now;
-		amended = true;
-	}
+	if (info->progress != NULL && !is_late(at, was.progress.at))
+		amended |= evc_transaction_set_progress(transaction, info->progress,
+												at);
 	if (confirmed)
 		transaction->confirmed_at = call->now;
 
@@ -584,7 +579,10 @@ amend(EvcCall *call, EvcTransaction *transaction,
 
 	if (!amended && !confirmed)
 		return;
-	evc_store_update_transaction(&call->store, transaction);
+	/* if it was ended because nobody confirmed it, it goes on after all */
+	if (!(confirmed && was.forced && ended_at == EVC_NO_TIME &&
+		  evc_transaction_reopen(call, transaction)))
+		evc_store_update_transaction(&call->store, transaction);
 	evc_call_event(call, confirmed ? EVC_TRANSACTION_CONFIRMED :
 				   EVC_TRANSACTION_AMENDED, transaction->connector_id,
 				   transaction->transaction_id, NULL, NULL,
@@ -694,7 +692,7 @@ report_progress(text *id, int32 transaction_id, const void *bytes,
 	else if (transaction.ended_at != EVC_NO_TIME && at > transaction.ended_at)
 		evc_call_anomaly(&call, "transaction_closed",
 						 transaction.connector_id, transaction.transaction_id,
-						 NULL, at,
+						 NULL, EVC_NO_TIME,
 						 "The charge point reports progress of transaction %d after its end.",
 						 transaction.transaction_id);
 	else if (!is_late(at, transaction.progress.at) &&
@@ -716,13 +714,15 @@ report_progress(text *id, int32 transaction_id, const void *bytes,
 
 /*
  * report_log
- *		Record a LogData of the charge point's log.
+ *		Record a LogData of the charge point's log; what came with the same time
+ *		before is a repetition.
  */
 static void
 report_log(text *id, const void *bytes, size_t len)
 {
 	Gateway__LogData *data = evc_message_unpack(EVC_LOG, bytes, len);
 	bool		is_error = data->resp != NULL && data->resp->error;
+	const char *message = data->resp != NULL ? data->resp->message : "";
 	TimestampTz logged_at;
 	int64		event_id;
 	EvcCall		call;
@@ -731,13 +731,16 @@ report_log(text *id, const void *bytes, size_t len)
 	evc_call_lock_report(&call, (EvcReserve) {.events = 1}, false);
 	logged_at = read_time(&call, "current_time", data->current_time,
 						  EVC_NO_ID, EVC_NO_ID);
-	if (logged_at == EVC_NO_TIME)
-		logged_at = call.now;
-	event_id = evc_call_event(&call, EVC_LOGGED, EVC_NO_ID, EVC_NO_ID,
-							  NULL, is_error ? "error" : NULL, logged_at);
-	evc_store_insert_log(&call.store, event_id, logged_at, is_error,
-						 data->resp != NULL ? data->resp->message : "",
-						 call.now);
+	if (logged_at == EVC_NO_TIME ||
+		!evc_store_has_log(&call.store, logged_at, is_error, message))
+	{
+		if (logged_at == EVC_NO_TIME)
+			logged_at = call.now;
+		event_id = evc_call_event(&call, EVC_LOGGED, EVC_NO_ID, EVC_NO_ID,
+								  NULL, is_error ? "error" : NULL, logged_at);
+		evc_store_insert_log(&call.store, event_id, logged_at, is_error,
+							 message, call.now);
+	}
 	evc_call_end(&call);
 }
 

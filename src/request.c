@@ -257,8 +257,8 @@ check_availability(text *id, const void *bytes, size_t len)
 
 /*
  * choose_entry
- *		Choose, of the entries of a consumer, the one under which it starts, or
- *		say why there is none.
+ *		Choose, of the entries of a consumer, the one under which it starts, the
+ *		newest that is free, or say why there is none.
  */
 static const char *
 choose_entry(EvcCall *call, List *entries, EvcAuth **chosen)
@@ -278,7 +278,8 @@ choose_entry(EvcCall *call, List *entries, EvcAuth **chosen)
 			continue;
 		if (auth->transaction_id != 0)
 			in_use = auth;
-		else if (*chosen == NULL)
+		else if (*chosen == NULL ||
+				 auth->list_version > (*chosen)->list_version)
 			*chosen = auth;
 	}
 	if (*chosen != NULL)
@@ -309,30 +310,24 @@ owns(const char *consumer_key, const EvcTransaction *transaction)
  */
 static const char *
 start(EvcCall *call, const Gateway__StartTransactionRequestData *request,
-	  const Reading *reading)
+	  const Reading *reading, const EvcConnector *connector, List *entries)
 {
 	const char *consumer_key = request->consumer_public_key;
 	EvcTransaction transaction;
-	EvcConnector connector;
 	EvcAuth    *auth;
-	List	   *entries;
 	const char *refusal;
 
-	if (!evc_store_read_for_start(&call->store, request->connector_id,
-								  consumer_key, &connector, &entries))
-	{
-		refusal = refuse_charge_point(call);
-		return refusal ? refusal :
-			refuse_no_connector(call, request->connector_id);
-	}
-	if (connector.transaction_id != 0 &&
-		evc_store_read_transaction(&call->store, connector.transaction_id,
+	if (connector->transaction_id != 0 &&
+		evc_store_read_transaction(&call->store, connector->transaction_id,
 								   &transaction) &&
 		owns(consumer_key, &transaction))
 		return NULL;
 
-	if ((refusal = refuse_charge_point(call)) != NULL ||
-		(refusal = refuse_connector(call, &connector)) != NULL ||
+	if ((refusal = refuse_charge_point(call)) != NULL)
+		return refusal;
+	if (connector->connector_id == 0)
+		return refuse_no_connector(call, request->connector_id);
+	if ((refusal = refuse_connector(call, connector)) != NULL ||
 		(refusal = choose_entry(call, entries, &auth)) != NULL)
 		return refusal;
 
@@ -358,12 +353,18 @@ start_transaction(text *id, const void *bytes, size_t len,
 	Gateway__StartTransactionRequestData *request =
 		evc_message_unpack(EVC_START_TRANSACTION_REQUEST, bytes, len);
 	Gateway__StartTransactionResponseData answer = GATEWAY__START_TRANSACTION_RESPONSE_DATA__INIT;
+	EvcConnector connector;
+	List	   *entries;
 	const char *refusal;
 	EvcCall		call;
 
 	begin(&call, id, request->charge_point_client_id, false);
-	if (evc_call_lock(&call, (EvcReserve) {.events = 1, .transactions = 1}))
-		refusal = start(&call, request, reading);
+	if (evc_call_lock_for_start(&call,
+								(EvcReserve) {.events = 1, .transactions = 1},
+								request->connector_id,
+								request->consumer_public_key,
+								&connector, &entries))
+		refusal = start(&call, request, reading, &connector, entries);
 	else
 		refusal = refuse_unknown(&call);
 
@@ -411,19 +412,16 @@ may_stop(EvcCall *call, const char *consumer_key,
  */
 static const char *
 stop(EvcCall *call, const Gateway__StopTransactionRequestData *request,
-	 const Reading *reading, EvcTransaction *transaction)
+	 const Reading *reading, const EvcConnector *connector,
+	 EvcTransaction *transaction)
 {
 	const char *consumer_key = request->consumer_public_key;
-	const EvcConnector *connector;
-	EvcConnectorUse use;
 
-	if (!evc_store_read_for_stop(&call->store, request->connector_id, &use))
+	if (connector->connector_id == 0)
 		return refuse_no_connector(call, request->connector_id);
-	connector = &use.connector;
 
 	if (connector->transaction_id != 0)
 	{
-		*transaction = use.transaction;
 		if (!may_stop(call, consumer_key, transaction))
 			return psprintf("transaction %d on connector %d of charge point \"%s\" belongs to another consumer",
 							connector->transaction_id,
@@ -453,6 +451,7 @@ stop_transaction(text *id, const void *bytes, size_t len,
 		evc_message_unpack(EVC_STOP_TRANSACTION_REQUEST, bytes, len);
 	Gateway__StopTransactionResponseData answer = GATEWAY__STOP_TRANSACTION_RESPONSE_DATA__INIT;
 	EvcReserve	reserve = {.events = 1};
+	EvcConnector connector;
 	EvcTransaction transaction;
 	const char *refusal;
 	EvcCall		call;
@@ -465,8 +464,9 @@ stop_transaction(text *id, const void *bytes, size_t len,
 	}
 
 	begin(&call, id, request->charge_point_client_id, false);
-	if (evc_call_lock(&call, reserve))
-		refusal = stop(&call, request, reading, &transaction);
+	if (evc_call_lock_for_stop(&call, reserve, request->connector_id,
+							   &connector, &transaction))
+		refusal = stop(&call, request, reading, &connector, &transaction);
 	else
 		refusal = refuse_unknown(&call);
 

@@ -636,23 +636,19 @@ load_transaction(Loading *loading, const TransactionsEntry *entry)
 
 	if (!known)
 	{
-		evc_store_open_transaction(&call->store, &t, NULL);
-		evc_call_event(call, EVC_TRANSACTION_STARTED, t.connector_id,
-					   t.transaction_id, NULL, NULL, t.started_at);
+		evc_transaction_insert(call, &t, NULL);
+		if (t.ended_at != EVC_NO_TIME)
+			evc_call_event(call, EVC_TRANSACTION_ENDED, t.connector_id,
+						   t.transaction_id, NULL, t.stop_reason, t.ended_at);
 	}
 	else if (t.ended_at != EVC_NO_TIME && was.ended_at == EVC_NO_TIME)
 		evc_transaction_close(call, &t);
 	else
-		evc_store_update_transaction(&call->store, &t);
-
-	if (t.ended_at != EVC_NO_TIME && was.ended_at == EVC_NO_TIME)
 	{
-		evc_call_event(call, EVC_TRANSACTION_ENDED, t.connector_id,
-					   t.transaction_id, NULL, t.stop_reason, t.ended_at);
-	}
-	else if (known)
+		evc_store_update_transaction(&call->store, &t);
 		evc_call_event(call, EVC_TRANSACTION_AMENDED, t.connector_id,
 					   t.transaction_id, NULL, NULL, call->now);
+	}
 	if (forced)
 		evc_call_anomaly(call, "transaction_overlap", t.connector_id,
 						 t.transaction_id, NULL, call->now,
@@ -716,7 +712,7 @@ tie_connectors(Loading *loading)
 		}
 		if (claimed > 0 && claimed != open)
 			evc_call_anomaly(call, "transaction_mismatch",
-							 connector->connector_id, claimed, NULL, call->now,
+							 connector->connector_id, claimed, NULL, EVC_NO_TIME,
 							 "The loaded state has transaction %d current on connector %d, but not open on it.",
 							 claimed, connector->connector_id);
 	}
@@ -821,7 +817,7 @@ load_auth(EvcCall *call, const AuthListEntry *entry)
 		!uses_tag(call, auth.transaction_id, auth.id_tag))
 	{
 		evc_call_anomaly(call, "transaction_mismatch", EVC_NO_ID,
-						 auth.transaction_id, NULL, call->now,
+						 auth.transaction_id, NULL, EVC_NO_TIME,
 						 "An authorization of the loaded state is in use by transaction %d, which is not an open one with that tag.",
 						 auth.transaction_id);
 		auth.transaction_id = 0;

@@ -40,8 +40,13 @@
 #include "rfc3339.h"
 #include "store.h"
 
-/* The tables this library was written for; see tables_version() in SQL. */
-#define TABLES_VERSION	1
+/*
+ * The tables this library works with; see tables_version() in SQL.  Version 2
+ * has indexes that 1 has not, so both serve, and the library can be replaced
+ * before install() runs.
+ */
+#define OLDEST_TABLES	1
+#define NEWEST_TABLES	2
 
 #define STATUS	"::text::evcharge.connector_status"
 
@@ -66,6 +71,8 @@
 	"id_tag, consumer_key, transaction_id, status::text, expires_at, " \
 	"parent_id_tag, list_version, removed_at"
 
+#define AUTH_COLUMN_COUNT	8
+
 #define UPDATE_WHOLE_TRANSACTION \
 	"UPDATE evcharge.transaction SET connector_id = $3, id_tag = $4, " \
 	"consumer_key = $5, started_at = $6, start_meter = $7, " \
@@ -75,6 +82,57 @@
 	"progress_at = $17 " \
 	"WHERE charge_point_id = $1 AND transaction_id = $2"
 
+/* one UPDATE is the lock, the counters and the sign of life */
+#define LOCK_CHARGE_POINT_ROW \
+	"UPDATE evcharge.charge_point SET " \
+	"last_seen_at = GREATEST(last_seen_at, $2), " \
+	"last_event_id = last_event_id + $3, " \
+	"last_transaction_id = CASE " \
+	"WHEN last_transaction_id <= 2147483647 - $4 " \
+	"THEN last_transaction_id + $4 ELSE 0 END, " \
+	"auth_list_version = CASE " \
+	"WHEN auth_list_version <= 2147483647 - $5 " \
+	"THEN auth_list_version + $5 ELSE 0 END " \
+	"WHERE charge_point_id = $1 " \
+	"RETURNING " CHARGE_POINT_COLUMNS
+
+/*
+ * The lock and what a call needs to know, in one statement.  Its snapshot is
+ * older than the lock if it had to wait for that, so the last event that the
+ * snapshot knows comes along.
+ */
+#define LOCK_AND_READ(columns, joins) \
+	"WITH p AS (" LOCK_CHARGE_POINT_ROW ") " \
+	"SELECT p.*, s.last_event_id, " columns " FROM p " \
+	"JOIN evcharge.charge_point s ON s.charge_point_id = $1 " \
+	"LEFT JOIN evcharge.connector c " \
+	"ON c.charge_point_id = $1 AND c.connector_id = $6 " joins
+
+#define READ_AGAIN(columns, joins) \
+	"SELECT " columns " FROM (VALUES (1)) v " \
+	"LEFT JOIN evcharge.connector c " \
+	"ON c.charge_point_id = $1 AND c.connector_id = $6 " joins
+
+/* a connector and the live entries of a consumer */
+#define FOR_START(read) \
+	read("c.connector_id, c.status::text, c.status_since, " \
+		 "c.reported_at, c.status_before_fault::text, c.transaction_id, " \
+		 "a.id_tag, a.consumer_key, a.transaction_id, a.status::text, " \
+		 "a.expires_at, a.parent_id_tag, a.list_version, a.removed_at", \
+		 "LEFT JOIN evcharge.auth a ON a.charge_point_id = $1 " \
+		 "AND a.consumer_key = $7 AND a.removed_at IS NULL")
+
+/* a connector and the transaction that it names */
+#define FOR_STOP(read) \
+	read("c.connector_id, c.status::text, c.status_since, " \
+		 "c.reported_at, c.status_before_fault::text, c.transaction_id, " \
+		 "t.transaction_id, t.connector_id, t.id_tag, t.consumer_key, " \
+		 "t.started_at, t.start_meter, t.confirmed_at, t.ended_at, " \
+		 "t.end_meter, t.stop_reason, t.forced, t.current_offered, " \
+		 "t.current_unit, t.voltage_offered, t.voltage_unit, t.progress_at", \
+		 "LEFT JOIN evcharge.transaction t ON t.charge_point_id = $1 " \
+		 "AND t.transaction_id = c.transaction_id")
+
 #define FROM_TRANSACTION \
 	"SELECT " TRANSACTION_COLUMNS " FROM evcharge.transaction "
 #define FROM_AUTH \
@@ -83,6 +141,8 @@
 typedef enum StoreQuery
 {
 	LOCK_CHARGE_POINT,
+	LOCK_FOR_START,
+	LOCK_FOR_STOP,
 	REGISTER,
 	READ_CHARGE_POINT,
 	UPDATE_CHARGE_POINT,
@@ -116,8 +176,12 @@ typedef enum StoreQuery
 	RENUMBER_AUTH,
 	INSERT_EVENT,
 	HAS_STATUS_EVENT,
+	HAS_ANOMALY,
 	INSERT_SAMPLE,
 	INSERT_LOG,
+	HAS_LOG,
+	LIST_EXPIRING,
+	LIST_EXPIRED_AUTH,
 	LIST_CLUSTERS,
 	READ_FEED,
 	QUERY_COUNT
@@ -132,18 +196,9 @@ static const struct
 	const char *types;
 	const char *sql;
 }			queries[QUERY_COUNT] = {
-	[LOCK_CHARGE_POINT] = {"tziii",
-		"UPDATE evcharge.charge_point SET "
-		"last_seen_at = GREATEST(last_seen_at, $2), "
-		"last_event_id = last_event_id + $3, "
-		"last_transaction_id = CASE "
-		"WHEN last_transaction_id <= 2147483647 - $4 "
-		"THEN last_transaction_id + $4 ELSE 0 END, "
-		"auth_list_version = CASE "
-		"WHEN auth_list_version <= 2147483647 - $5 "
-		"THEN auth_list_version + $5 ELSE 0 END "
-		"WHERE charge_point_id = $1 "
-		"RETURNING " CHARGE_POINT_COLUMNS},
+	[LOCK_CHARGE_POINT] = {"tziii", LOCK_CHARGE_POINT_ROW},
+	[LOCK_FOR_START] = {"tziiiit", FOR_START(LOCK_AND_READ)},
+	[LOCK_FOR_STOP] = {"tziiii", FOR_STOP(LOCK_AND_READ)},
 	[REGISTER] = {"ttz",
 		"INSERT INTO evcharge.charge_point "
 		"(charge_point_id, registration, registered_at) "
@@ -172,26 +227,8 @@ static const struct
 	[READ_CONNECTOR] = {"ti",
 		"SELECT " CONNECTOR_COLUMNS " FROM evcharge.connector "
 		"WHERE charge_point_id = $1 AND connector_id = $2"},
-	[READ_FOR_START] = {"tit",
-		"SELECT c.connector_id, c.status::text, c.status_since, "
-		"c.reported_at, c.status_before_fault::text, c.transaction_id, "
-		"a.id_tag, a.consumer_key, a.transaction_id, a.status::text, "
-		"a.expires_at, a.parent_id_tag, a.list_version, a.removed_at "
-		"FROM evcharge.connector c LEFT JOIN evcharge.auth a "
-		"ON a.charge_point_id = $1 AND a.consumer_key = $3 "
-		"AND a.removed_at IS NULL "
-		"WHERE c.charge_point_id = $1 AND c.connector_id = $2 "
-		"ORDER BY a.list_version DESC, a.id_tag"},
-	[READ_FOR_STOP] = {"ti",
-		"SELECT c.connector_id, c.status::text, c.status_since, "
-		"c.reported_at, c.status_before_fault::text, c.transaction_id, "
-		"t.transaction_id, t.connector_id, t.id_tag, t.consumer_key, "
-		"t.started_at, t.start_meter, t.confirmed_at, t.ended_at, "
-		"t.end_meter, t.stop_reason, t.forced, t.current_offered, "
-		"t.current_unit, t.voltage_offered, t.voltage_unit, t.progress_at "
-		"FROM evcharge.connector c LEFT JOIN evcharge.transaction t "
-		"ON t.charge_point_id = $1 AND t.transaction_id = c.transaction_id "
-		"WHERE c.charge_point_id = $1 AND c.connector_id = $2"},
+	[READ_FOR_START] = {"tziiiit", FOR_START(READ_AGAIN)},
+	[READ_FOR_STOP] = {"tziiii", FOR_STOP(READ_AGAIN)},
 	[LIST_CONNECTORS] = {"t",
 		"SELECT " CONNECTOR_COLUMNS " FROM evcharge.connector "
 		"WHERE charge_point_id = $1 ORDER BY connector_id"},
@@ -245,21 +282,29 @@ static const struct
 		"WHERE n.charge_point_id = $1 "
 		"AND n.transaction_id = t.transaction_id + 1) "
 		"ORDER BY t.transaction_id LIMIT 1) END"},
-	[OPEN_TRANSACTION] = {"tiittzizzitbftftzt",
+	[OPEN_TRANSACTION] = {"tiittzizzitbftftztlzzlx",
 		"WITH t AS (INSERT INTO evcharge.transaction (charge_point_id, "
 		TRANSACTION_COLUMNS ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, "
 		"$10, $11, $12, $13, $14, $15, $16, $17)), "
 		"c AS (UPDATE evcharge.connector SET transaction_id = $2 "
 		"WHERE charge_point_id = $1 AND connector_id = $3 "
-		"AND $9 IS NULL) "
-		"UPDATE evcharge.auth SET transaction_id = $2 "
+		"AND $9 IS NULL), "
+		"a AS (UPDATE evcharge.auth SET transaction_id = $2 "
 		"WHERE charge_point_id = $1 AND id_tag = $18 "
-		"AND $9 IS NULL"},
-	[CLOSE_TRANSACTION] = {"tiittzizzitbftftzzi",
+		"AND $9 IS NULL) "
+		"INSERT INTO evcharge.event (charge_point_id, event_id, kind, "
+		"connector_id, transaction_id, occurred_at, recorded_at, cluster, "
+		"written_by) VALUES "
+		"($1, $19, 'transaction_started', $3, $2, $20, $21, $22, $23)"},
+	[CLOSE_TRANSACTION] = {"tiittzizzitbftftzzilzzlx",
 		"WITH t AS (" UPDATE_WHOLE_TRANSACTION "), "
 		"c AS (UPDATE evcharge.connector SET transaction_id = NULL "
 		"WHERE charge_point_id = $1 AND connector_id = $3 "
 		"AND transaction_id = $2), "
+		"e AS (INSERT INTO evcharge.event (charge_point_id, event_id, kind, "
+		"connector_id, transaction_id, new_value, occurred_at, recorded_at, "
+		"cluster, written_by) VALUES "
+		"($1, $20, 'transaction_ended', $3, $2, $11, $21, $22, $23, $24)), "
 		"a AS (UPDATE evcharge.auth SET transaction_id = NULL, "
 		"removed_at = COALESCE(removed_at, $18), "
 		"list_version = CASE WHEN removed_at IS NULL "
@@ -319,6 +364,14 @@ static const struct
 		"AND kind = ANY ('{connector_status,charge_point_status}') "
 		"AND COALESCE(connector_id, 0) = $2 AND new_value = $4 "
 		"LIMIT 1"},
+	[HAS_ANOMALY] = {"ttiittzz",
+		"SELECT 1 FROM evcharge.event "
+		"WHERE charge_point_id = $1 AND kind = 'anomaly' AND reason = $2 "
+		"AND COALESCE(transaction_id, 0) = COALESCE($3, 0) "
+		"AND occurred_at >= $7 AND occurred_at <= $8 "
+		"AND connector_id IS NOT DISTINCT FROM $4 "
+		"AND new_value IS NOT DISTINCT FROM $5 AND detail = $6 "
+		"LIMIT 1"},
 	[INSERT_SAMPLE] = {"tizftft",
 		"INSERT INTO evcharge.meter_sample (charge_point_id, transaction_id, "
 		"sampled_at, current_offered, current_unit, voltage_offered, "
@@ -332,6 +385,27 @@ static const struct
 		"INSERT INTO evcharge.gateway_log (charge_point_id, event_id, "
 		"logged_at, is_error, message, recorded_at) "
 		"VALUES ($1, $2, $3, $4, $5, $6)"},
+
+	[HAS_LOG] = {"tzbt",
+		"SELECT 1 FROM evcharge.gateway_log "
+		"WHERE charge_point_id = $1 AND logged_at = $2 AND is_error = $3 "
+		"AND message = $4 LIMIT 1"},
+
+	/* charge points with anything to expire at $3 */
+	[LIST_EXPIRING] = {"zzzi",
+		"SELECT charge_point_id FROM ("
+		"SELECT charge_point_id FROM evcharge.transaction "
+		"WHERE ended_at IS NULL AND (COALESCE(confirmed_at, started_at) < $1 "
+		"OR started_at < $2 AND confirmed_at IS NULL) "
+		"UNION SELECT charge_point_id FROM evcharge.auth "
+		"WHERE status = 'Accepted' AND expires_at <= $3 "
+		"AND removed_at IS NULL) c "
+		"ORDER BY charge_point_id LIMIT $4"},
+	[LIST_EXPIRED_AUTH] = {"tz",
+		FROM_AUTH
+		"WHERE charge_point_id = $1 AND status = 'Accepted' "
+		"AND expires_at <= $2 AND removed_at IS NULL "
+		"ORDER BY id_tag COLLATE \"C\""},
 
 	/* the clusters that wrote events, oldest first; one index probe for each */
 	[LIST_CLUSTERS] = {"",
@@ -360,7 +434,7 @@ static const struct
 		"event_id LIMIT $8"},
 };
 
-#define MAX_PARAMETERS	23
+#define MAX_PARAMETERS	24
 
 /* Kept plans: the only state of this module, with what it takes to trust them. */
 static struct
@@ -440,6 +514,17 @@ add_progress(Parameters *p, const EvcProgress *progress)
 	add_text(p, progress->current_unit);
 	add(p, Float4GetDatum(progress->voltage_offered), none);
 	add_text(p, progress->voltage_unit);
+}
+
+/*
+ * add_writer
+ *		Add who writes an event: this cluster, and the transaction in it.
+ */
+static void
+add_writer(Parameters *p)
+{
+	add_long(p, (int64) GetSystemIdentifier());
+	add(p, FullTransactionIdGetDatum(GetTopFullTransactionId()), false);
 }
 
 /*
@@ -817,13 +902,13 @@ check_tables(void)
 
 	if (OidIsValid(function))
 		version = DatumGetInt32(OidFunctionCall0(function));
-	if (version != TABLES_VERSION)
+	if (version < OLDEST_TABLES || version > NEWEST_TABLES)
 		ereport(ERROR,
 				(errcode(ERRCODE_EVC_TABLES_VERSION),
 				 errmsg("the tables of evcharge are of version %d, the library needs version %d",
-						version, TABLES_VERSION),
-				 version < TABLES_VERSION ?
-				 errhint("Run SELECT evcharge.install() as their owner.") :
+						version, NEWEST_TABLES),
+				 version < OLDEST_TABLES ?
+				 errhint("Run ALTER EXTENSION evcharge UPDATE, then SELECT evcharge.install() as the owner of the tables.") :
 				 errhint("Install the version of evcharge that made these tables, or a newer one.")));
 	tables_checked = true;
 }
@@ -896,15 +981,12 @@ parameters(EvcStore *store)
  */
 
 /*
- * evc_store_lock
- *		Lock the charge point, take what the call reserves of its counters.
- *
- * One UPDATE is the lock, the counters and the sign of life ("seen", unless
- * EVC_NO_TIME).  Returns false if there is no such charge point.
+ * lock_parameters
+ *		Begin the parameters of a lock: the sign of life ("seen", unless
+ *		EVC_NO_TIME) and what the call reserves of the counters.
  */
-bool
-evc_store_lock(EvcStore *store, TimestampTz seen, EvcReserve reserve,
-			   EvcChargePoint *row)
+static Parameters
+lock_parameters(EvcStore *store, TimestampTz seen, EvcReserve reserve)
 {
 	Parameters	p = parameters(store);
 
@@ -912,7 +994,116 @@ evc_store_lock(EvcStore *store, TimestampTz seen, EvcReserve reserve,
 	add_int(&p, reserve.events);
 	add_int(&p, reserve.transactions);
 	add_int(&p, reserve.list_versions);
+	return p;
+}
+
+/*
+ * evc_store_lock
+ *		Lock the charge point; false if there is no such charge point.
+ */
+bool
+evc_store_lock(EvcStore *store, TimestampTz seen, EvcReserve reserve,
+			   EvcChargePoint *row)
+{
+	Parameters	p = lock_parameters(store, seen, reserve);
+
 	return read_row(store, LOCK_CHARGE_POINT, &p, fill_charge_point, row);
+}
+
+/*
+ * lock_and_read
+ *		Lock the charge point and read what a call needs to know, in one
+ *		statement; return the number of rows, which stay in SPI_tuptable.
+ *
+ * The row of the charge point is the newest there is, all else is of the
+ * snapshot that the statement took before it had the lock.  If another call
+ * came in between, it left an event, as every change does; then all else is
+ * read again.  "c" is left where that begins in the first row.
+ */
+static uint64
+lock_and_read(StoreQuery lock, StoreQuery again, Parameters *p,
+			  const EvcReserve *reserve, EvcChargePoint *row, Columns *c)
+{
+	uint64		count = run(lock, p, false);
+
+	if (count == 0)
+		return 0;
+	*c = columns_of(0);
+	fill_charge_point(row, c);
+	if (next_long(c) == row->last_event_id - reserve->events)
+		return count;
+
+	SPI_freetuptable(SPI_tuptable);
+	count = run(again, p, false);
+	*c = columns_of(0);
+	return count;
+}
+
+/*
+ * evc_store_lock_for_start
+ *		Lock the charge point, and read a connector and the live entries of a
+ *		consumer; false if there is no such charge point.
+ *
+ * The connector has id 0 if there is no such connector.
+ */
+bool
+evc_store_lock_for_start(EvcStore *store, EvcReserve reserve,
+						 int32 connector_id, const char *consumer_key,
+						 EvcChargePoint *row, EvcConnector *connector,
+						 List **entries)
+{
+	Parameters	p = lock_parameters(store, EVC_NO_TIME, reserve);
+	Columns		c;
+	uint64		count;
+
+	add_int(&p, connector_id);
+	add_text(&p, consumer_key);
+	count = lock_and_read(LOCK_FOR_START, READ_FOR_START, &p, &reserve, row,
+						  &c);
+	*entries = NIL;
+	for (uint64 i = 0; i < count; i++)
+	{
+		EvcAuth    *auth = palloc(sizeof(EvcAuth));
+
+		c.tuple = SPI_tuptable->vals[i];
+		if (i == 0)
+			fill_connector(connector, &c);
+		else
+			c.next -= AUTH_COLUMN_COUNT;
+		fill_auth(auth, &c);
+		if (auth->id_tag != NULL)
+			*entries = lappend(*entries, auth);
+	}
+	SPI_freetuptable(SPI_tuptable);
+	return count > 0;
+}
+
+/*
+ * evc_store_lock_for_stop
+ *		Lock the charge point, and read a connector and the transaction that it
+ *		names; false if there is no such charge point.
+ *
+ * The connector has id 0 if there is no such connector, the transaction has id
+ * 0 if it names none.
+ */
+bool
+evc_store_lock_for_stop(EvcStore *store, EvcReserve reserve,
+						int32 connector_id, EvcChargePoint *row,
+						EvcConnector *connector, EvcTransaction *transaction)
+{
+	Parameters	p = lock_parameters(store, EVC_NO_TIME, reserve);
+	Columns		c;
+	uint64		count;
+
+	add_int(&p, connector_id);
+	count = lock_and_read(LOCK_FOR_STOP, READ_FOR_STOP, &p, &reserve, row, &c);
+	if (count > 0)
+	{
+		fill_connector(connector, &c);
+		fill_transaction(transaction, &c);
+	}
+	SPI_freetuptable(SPI_tuptable);
+	return count > 0;
 }
 
 /*
@@ -1288,99 +1479,63 @@ evc_store_renumber_auth(EvcStore *store, int32 list_version)
 }
 
 /* ---------------------------------------------------------------------------
- * what a charging service lives on: one statement each
+ * a transaction with all that is tied to it, and its event: one statement
  * ---------------------------------------------------------------------------
  */
 
 /*
- * evc_store_read_for_start
- *		Read a connector and the live entries of a consumer, the newest first.
+ * add_event_of_transaction
+ *		Add what the event of a transaction does not have from that.
  */
-bool
-evc_store_read_for_start(EvcStore *store, int32 connector_id,
-						 const char *consumer_key, EvcConnector *connector,
-						 List **entries)
-{
-	Parameters	p = parameters(store);
-	uint64		count;
-
-	add_int(&p, connector_id);
-	add_text(&p, consumer_key);
-	count = run(READ_FOR_START, &p, store->read_only);
-
-	*entries = NIL;
-	for (uint64 i = 0; i < count; i++)
-	{
-		Columns		c = columns_of(i);
-		EvcAuth    *auth = palloc(sizeof(EvcAuth));
-
-		fill_connector(connector, &c);
-		fill_auth(auth, &c);
-		if (auth->id_tag != NULL)
-			*entries = lappend(*entries, auth);
-	}
-	SPI_freetuptable(SPI_tuptable);
-	return count > 0;
-}
-
 static void
-fill_for_stop(void *to, Columns *c)
+add_event_of_transaction(Parameters *p, const EvcEvent *event)
 {
-	EvcConnectorUse *use = to;
-
-	fill_connector(&use->connector, c);
-	fill_transaction(&use->transaction, c);
-}
-
-/*
- * evc_store_read_for_stop
- *		Read a connector and the transaction that it names.
- */
-bool
-evc_store_read_for_stop(EvcStore *store, int32 connector_id,
-						EvcConnectorUse *use)
-{
-	Parameters	p = parameters(store);
-
-	add_int(&p, connector_id);
-	return read_row(store, READ_FOR_STOP, &p, fill_for_stop, use);
+	add_long(p, event->event_id);
+	add_time(p, event->occurred_at);
+	add_time(p, event->recorded_at);
+	add_writer(p);
 }
 
 /*
  * evc_store_open_transaction
- *		Insert a transaction; if it is open, tie its connector to it and the
- *		auth entry of "id_tag" (as the entry spells it, or NULL).
+ *		Insert a transaction and the event of its start; if it is open, tie its
+ *		connector to it and the auth entry of "id_tag" (as the entry spells it,
+ *		or NULL).
  */
 void
 evc_store_open_transaction(EvcStore *store, const EvcTransaction *row,
-						   const char *id_tag)
+						   const char *id_tag, const EvcEvent *started)
 {
 	Parameters	p = parameters(store);
 
+	Assert(started->kind == EVC_TRANSACTION_STARTED);
 	add_transaction(&p, row);
 	add_text(&p, id_tag);
+	add_event_of_transaction(&p, started);
 	write_rows(OPEN_TRANSACTION, &p);
 }
 
 /*
  * evc_store_close_transaction
- *		Write a transaction that has ended, and free the connector and the auth
- *		entry that are tied to it.
+ *		Write a transaction that has ended and the event of its end, and free the
+ *		connector and the auth entry that are tied to it.
  *
  * With "removed_at" the entry leaves the list, with that version of it.  Returns
  * whether it did, and the status that it had.
  */
 bool
 evc_store_close_transaction(EvcStore *store, const EvcTransaction *row,
-							TimestampTz removed_at, int32 list_version,
-							const char **status)
+							const EvcEvent *ended, TimestampTz removed_at,
+							int32 list_version, const char **status)
 {
 	Parameters	p = parameters(store);
 	bool		left;
 
+	Assert(ended->kind == EVC_TRANSACTION_ENDED);
 	add_transaction(&p, row);
 	add_time(&p, removed_at);
 	add(&p, Int32GetDatum(list_version), removed_at == EVC_NO_TIME);
+	add_event_of_transaction(&p, ended);
 	left = run(CLOSE_TRANSACTION, &p, false) > 0;
 	if (left)
 	{
@@ -1412,8 +1567,7 @@ evc_store_insert_event(EvcStore *store, const EvcEvent *event)
 	add_text(&p, event->detail);
 	add_time(&p, event->occurred_at);
 	add_time(&p, event->recorded_at);
-	add_long(&p, (int64) GetSystemIdentifier());
-	add(&p, FullTransactionIdGetDatum(GetTopFullTransactionId()), false);
+	add_writer(&p);
 	write_rows(INSERT_EVENT, &p);
 }
 
@@ -1435,6 +1589,30 @@ evc_store_has_status_event(EvcStore *store, int32 connector_id,
 	add_time(&p, at);
 	add_text(&p, status);
 	found = run(HAS_STATUS_EVENT, &p, store->read_only) > 0;
+	SPI_freetuptable(SPI_tuptable);
+	return found;
+}
+
+/*
+ * evc_store_has_anomaly
+ *		Tell whether this anomaly is known already: the same words, of the same
+ *		time unless that is EVC_NO_TIME.
+ */
+bool
+evc_store_has_anomaly(EvcStore *store, const EvcEvent *event)
+{
+	Parameters	p = parameters(store);
+	bool		timed = event->occurred_at != EVC_NO_TIME;
+	bool		found;
+
+	add_text(&p, event->reason);
+	add_id(&p, event->transaction_id, EVC_NO_ID);
+	add_id(&p, event->connector_id, EVC_NO_ID);
+	add_text(&p, event->new_value);
+	add_text(&p, event->detail);
+	add(&p, TimestampTzGetDatum(timed ? event->occurred_at : DT_NOBEGIN), false);
+	add(&p, TimestampTzGetDatum(timed ? event->occurred_at : DT_NOEND), false);
+	found = run(HAS_ANOMALY, &p, store->read_only) > 0;
 	SPI_freetuptable(SPI_tuptable);
 	return found;
 }
@@ -1464,6 +1642,72 @@ evc_store_insert_log(EvcStore *store, int64 event_id, TimestampTz logged,
 	add_text(&p, message);
 	add_time(&p, now);
 	write_rows(INSERT_LOG, &p);
+}
+
+/* Tell whether the log has this entry already. */
+bool
+evc_store_has_log(EvcStore *store, TimestampTz logged, bool is_error,
+				  const char *message)
+{
+	Parameters	p = parameters(store);
+	bool		found;
+
+	add_time(&p, logged);
+	add_bool(&p, is_error);
+	add_text(&p, message);
+	found = run(HAS_LOG, &p, store->read_only) > 0;
+	SPI_freetuptable(SPI_tuptable);
+	return found;
+}
+
+/* ---------------------------------------------------------------------------
+ * what has dangled for too long
+ * ---------------------------------------------------------------------------
+ */
+
+/*
+ * evc_store_list_expiring
+ *		Return the ids, in their order, of charge points with open transactions
+ *		from before "started" or, unconfirmed, from before "unconfirmed", or with
+ *		an entry of the list that no longer authorizes "now".
+ *
+ * They are texts in "context", which outlives the stretch of SQL.
+ */
+List *
+evc_store_list_expiring(EvcStore *store, TimestampTz started,
+						TimestampTz unconfirmed, TimestampTz now, int32 limit,
+						MemoryContext context)
+{
+	Parameters	p = {0};
+	List	   *ids = NIL;
+	uint64		count;
+	MemoryContext old;
+
+	add(&p, TimestampTzGetDatum(started), false);
+	add(&p, TimestampTzGetDatum(unconfirmed), false);
+	add_time(&p, now);
+	add_int(&p, limit);
+	count = run(LIST_EXPIRING, &p, store->read_only);
+	old = MemoryContextSwitchTo(context);
+	for (uint64 i = 0; i < count; i++)
+	{
+		Columns		c = columns_of(i);
+
+		ids = lappend(ids, cstring_to_text(next_text(&c)));
+	}
+	MemoryContextSwitchTo(old);
+	SPI_freetuptable(SPI_tuptable);
+	return ids;
+}
+
+/* The live entries of the list that are Accepted and past their expiry. */
+List *
+evc_store_list_expired_auth(EvcStore *store, TimestampTz now)
+{
+	Parameters	p = parameters(store);
+
+	add_time(&p, now);
+	return read_rows(store, LIST_EXPIRED_AUTH, &p, fill_auth, sizeof(EvcAuth));
 }
 
 /* ---------------------------------------------------------------------------

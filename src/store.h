@@ -71,13 +71,6 @@ typedef struct EvcTransaction
 	EvcProgress progress;
 } EvcTransaction;
 
-/* A connector and the transaction that it names; its id is 0 if none. */
-typedef struct EvcConnectorUse
-{
-	EvcConnector connector;
-	EvcTransaction transaction;
-} EvcConnectorUse;
-
 typedef struct EvcAuth
 {
 	const char *id_tag;
@@ -121,6 +114,15 @@ extern void evc_store_end(EvcStore *store);
 
 extern bool evc_store_lock(EvcStore *store, TimestampTz seen, EvcReserve reserve,
 						   EvcChargePoint *row);
+extern bool evc_store_lock_for_start(EvcStore *store, EvcReserve reserve,
+									 int32 connector_id,
+									 const char *consumer_key,
+									 EvcChargePoint *row,
+									 EvcConnector *connector, List **entries);
+extern bool evc_store_lock_for_stop(EvcStore *store, EvcReserve reserve,
+									int32 connector_id, EvcChargePoint *row,
+									EvcConnector *connector,
+									EvcTransaction *transaction);
 extern bool evc_store_register(EvcStore *store, const char *registration,
 							   TimestampTz now);
 extern bool evc_store_read_charge_point(EvcStore *store, EvcChargePoint *row);
@@ -162,16 +164,13 @@ extern void evc_store_delete_auth(EvcStore *store, const char *id_tag);
 extern void evc_store_forget_removed_auth(EvcStore *store, int32 up_to_version);
 extern void evc_store_renumber_auth(EvcStore *store, int32 list_version);
 
-extern bool evc_store_read_for_start(EvcStore *store, int32 connector_id,
-									 const char *consumer_key,
-									 EvcConnector *connector, List **entries);
-extern bool evc_store_read_for_stop(EvcStore *store, int32 connector_id,
-									EvcConnectorUse *use);
 extern void evc_store_open_transaction(EvcStore *store,
 									   const EvcTransaction *row,
-									   const char *id_tag);
+									   const char *id_tag,
+									   const EvcEvent *started);
 extern bool evc_store_close_transaction(EvcStore *store,
 										const EvcTransaction *row,
+										const EvcEvent *ended,
 										TimestampTz removed_at,
 										int32 list_version,
 										const char **status);
@@ -179,11 +178,18 @@ extern bool evc_store_close_transaction(EvcStore *store,
 extern void evc_store_insert_event(EvcStore *store, const EvcEvent *event);
 extern bool evc_store_has_status_event(EvcStore *store, int32 connector_id,
 									   TimestampTz at, const char *status);
+extern bool evc_store_has_anomaly(EvcStore *store, const EvcEvent *event);
 extern void evc_store_insert_sample(EvcStore *store, int32 transaction_id,
 									const EvcProgress *sample);
 extern void evc_store_insert_log(EvcStore *store, int64 event_id, TimestampTz logged,
 								 bool is_error, const char *message,
 								 TimestampTz now);
+extern bool evc_store_has_log(EvcStore *store, TimestampTz logged,
+							  bool is_error, const char *message);
+extern List *evc_store_list_expiring(EvcStore *store, TimestampTz started,
+									 TimestampTz unconfirmed, TimestampTz now,
+									 int32 limit, MemoryContext context);
+extern List *evc_store_list_expired_auth(EvcStore *store, TimestampTz now);
 extern void evc_store_lock_all(EvcStore *store, Datum ids);
 
 /* An event of the feed: the columns of the row, and who wrote it. */

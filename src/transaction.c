@@ -76,20 +76,34 @@ follow_id(EvcCall *call, const EvcTransaction *transaction)
 }
 
 /*
+ * evc_transaction_insert
+ *		Insert a transaction; if it is open, its connector and the auth entry
+ *		of a tag, if one is given, are tied to it.
+ */
+void
+evc_transaction_insert(EvcCall *call, const EvcTransaction *transaction,
+					   const char *id_tag)
+{
+	EvcEvent	started =
+		evc_call_take_event(call, EVC_TRANSACTION_STARTED,
+							transaction->connector_id,
+							transaction->transaction_id, NULL, NULL,
+							transaction->started_at);
+
+	evc_store_open_transaction(&call->store, transaction, id_tag, &started);
+}
+
+/*
  * evc_transaction_open
- *		Insert a transaction; if it is open, its connector and the auth entry,
- *		if one is given, are tied to it.
+ *		Insert a transaction that has the newest id of its charge point.
  */
 void
 evc_transaction_open(EvcCall *call, const EvcTransaction *transaction,
 					 const EvcAuth *auth)
 {
-	evc_store_open_transaction(&call->store, transaction,
-							   auth != NULL ? auth->id_tag : NULL);
 	follow_id(call, transaction);
-	evc_call_event(call, EVC_TRANSACTION_STARTED, transaction->connector_id,
-				   transaction->transaction_id, NULL, NULL,
-				   transaction->started_at);
+	evc_transaction_insert(call, transaction,
+						   auth != NULL ? auth->id_tag : NULL);
 }
 
 /*
@@ -102,13 +116,72 @@ evc_transaction_open(EvcCall *call, const EvcTransaction *transaction,
 void
 evc_transaction_close(EvcCall *call, const EvcTransaction *transaction)
 {
+	EvcEvent	ended =
+		evc_call_take_event(call, EVC_TRANSACTION_ENDED,
+							transaction->connector_id,
+							transaction->transaction_id, NULL,
+							transaction->stop_reason, transaction->ended_at);
 	const char *status;
 
-	if (evc_store_close_transaction(&call->store, transaction,
+	if (evc_store_close_transaction(&call->store, transaction, &ended,
 									evc_keep_authorization ? EVC_NO_TIME :
 									call->now,
 									evc_auth_next_version(call), &status))
 		evc_auth_removed(call, status);
+}
+
+/*
+ * evc_transaction_tie
+ *		Write an open transaction that was none on its connector, and tie that
+ *		to it.
+ */
+void
+evc_transaction_tie(EvcCall *call, const EvcTransaction *transaction)
+{
+	EvcConnector connector;
+
+	evc_store_update_transaction(&call->store, transaction);
+	if (!evc_store_read_connector(&call->store, transaction->connector_id,
+								  &connector))
+		return;
+	connector.transaction_id = transaction->transaction_id;
+	evc_store_update_connector(&call->store, &connector);
+}
+
+/*
+ * evc_transaction_reopen
+ *		Open a transaction again that was ended by force; false if its connector
+ *		has another one by now.
+ *
+ * Its entry of the list is tied to it again, if that is still there and free.
+ */
+bool
+evc_transaction_reopen(EvcCall *call, EvcTransaction *transaction)
+{
+	EvcTransaction other;
+	EvcAuth		auth;
+
+	if (transaction->connector_id <= 0 ||
+		evc_store_find_open_transaction(&call->store,
+										transaction->connector_id, &other))
+		return false;
+
+	transaction->ended_at = EVC_NO_TIME;
+	transaction->end_meter = EVC_NO_METER;
+	transaction->stop_reason = NULL;
+	transaction->forced = false;
+	evc_transaction_tie(call, transaction);
+	if (transaction->id_tag != NULL &&
+		evc_store_read_auth(&call->store, transaction->id_tag, &auth) &&
+		auth.removed_at == EVC_NO_TIME && auth.transaction_id == 0)
+	{
+		auth.transaction_id = transaction->transaction_id;
+		evc_store_update_auth(&call->store, &auth);
+	}
+	evc_call_event(call, EVC_TRANSACTION_REOPENED, transaction->connector_id,
+				   transaction->transaction_id, NULL, NULL,
+				   transaction->started_at);
+	return true;
 }
 
 /*
@@ -158,8 +231,6 @@ evc_transaction_end(EvcCall *call, EvcTransaction *transaction,
 	transaction->stop_reason = reason;
 	transaction->forced = forced;
 	evc_transaction_close(call, transaction);
-	evc_call_event(call, EVC_TRANSACTION_ENDED, transaction->connector_id,
-				   transaction->transaction_id, NULL, reason, ended_at);
 	evc_transaction_check_reading(call, transaction);
 }
 

@@ -15,11 +15,18 @@
 
 extern void evc_transaction_take_id(EvcCall *call,
 									EvcTransaction *transaction);
+extern void evc_transaction_insert(EvcCall *call,
+								   const EvcTransaction *transaction,
+								   const char *id_tag);
 extern void evc_transaction_open(EvcCall *call,
 								 const EvcTransaction *transaction,
 								 const EvcAuth *auth);
 extern void evc_transaction_close(EvcCall *call,
 								  const EvcTransaction *transaction);
+extern void evc_transaction_tie(EvcCall *call,
+								const EvcTransaction *transaction);
+extern bool evc_transaction_reopen(EvcCall *call,
+								   EvcTransaction *transaction);
 extern void evc_transaction_end(EvcCall *call, EvcTransaction *transaction,
 								TimestampTz ended_at, int64 end_meter,
 								const char *reason, bool forced);

@@ -41,3 +41,14 @@ AS 'MODULE_PATHNAME', 'evc_auth_list_changes';
 COMMENT ON FUNCTION evcharge.auth_list_changes(charge_point_id text, since_version int4) IS
 'What OCPP SendLocalList must carry to a charge point that has the list of a version: LocalAuthorizationData, Full or Differential; removed entries have no idTagInfo';
 
+CREATE FUNCTION evcharge.expire(
+	charge_point_id text DEFAULT NULL,
+	max_charge_points int4 DEFAULT 1000,
+	OUT charge_point_id text,
+	OUT connector_id int4,
+	OUT transaction_id int4,
+	OUT reason text)
+RETURNS SETOF record LANGUAGE c VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'evc_expire';
+COMMENT ON FUNCTION evcharge.expire(text, int4) IS
+'Ends by force transactions that were not confirmed (evcharge.confirm_within) or not ended (evcharge.max_transaction_duration) in time, and marks authorizations past their expiry as Expired; on one charge point or on up to max_charge_points; returns what it ended and why. For a scheduler';

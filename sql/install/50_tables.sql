@@ -158,10 +158,14 @@ CREATE UNIQUE INDEX auth_id_tag_ignoring_case
 	ON evcharge.auth (charge_point_id, lower(id_tag COLLATE "C"));
 CREATE INDEX auth_consumer
 	ON evcharge.auth (charge_point_id, consumer_key);
+CREATE INDEX auth_expiry
+	ON evcharge.auth (expires_at)
+	WHERE status = 'Accepted' AND expires_at IS NOT NULL;
 
 COMMENT ON TABLE evcharge.auth IS 'The local authorization list of each charge point, with the entries that left it as long as a differential update needs them';
 COMMENT ON INDEX evcharge.auth_id_tag_ignoring_case IS 'Id tags compare without case (OCPP CiString)';
 COMMENT ON INDEX evcharge.auth_consumer IS 'Finds the entries of a consumer';
+COMMENT ON INDEX evcharge.auth_expiry IS 'Finds the entries that expire, for expire(); most never do and are not in it';
 COMMENT ON COLUMN evcharge.auth.charge_point_id IS 'Charge point whose list has the entry';
 COMMENT ON COLUMN evcharge.auth.id_tag IS 'Id tag, as it was first spelled; personal data';
 COMMENT ON COLUMN evcharge.auth.consumer_key IS 'Public key of the consumer that holds the tag; personal data';
@@ -196,10 +200,14 @@ CREATE INDEX event_feed
 CREATE INDEX event_status_time
 	ON evcharge.event (charge_point_id, occurred_at)
 	WHERE kind IN ('connector_status', 'charge_point_status');
+CREATE INDEX event_anomaly
+	ON evcharge.event (charge_point_id, reason, (coalesce(transaction_id, 0)), occurred_at)
+	WHERE kind = 'anomaly';
 
 COMMENT ON TABLE evcharge.event IS 'One row per change and per anomaly, append-only: the history behind the views, and what a listener catches up from';
 COMMENT ON INDEX evcharge.event_feed IS 'Serves events_since()';
 COMMENT ON INDEX evcharge.event_status_time IS 'Knows a late status report from its repetition';
+COMMENT ON INDEX evcharge.event_anomaly IS 'Knows an odd report from its repetition';
 COMMENT ON COLUMN evcharge.event.charge_point_id IS 'Charge point that the event is about';
 COMMENT ON COLUMN evcharge.event.event_id IS 'Number of the event within its charge point: from 1, without gaps';
 COMMENT ON COLUMN evcharge.event.kind IS 'What happened; README.md lists the kinds and their channels';
@@ -244,7 +252,11 @@ CREATE TABLE evcharge.gateway_log (
 	CONSTRAINT gateway_log_pkey PRIMARY KEY (charge_point_id, event_id)
 );
 
+CREATE INDEX gateway_log_time
+	ON evcharge.gateway_log (charge_point_id, logged_at);
+
 COMMENT ON TABLE evcharge.gateway_log IS 'LogData that charge points reported';
+COMMENT ON INDEX evcharge.gateway_log_time IS 'Knows a log entry from its repetition';
 COMMENT ON COLUMN evcharge.gateway_log.charge_point_id IS 'Charge point that reported it';
 COMMENT ON COLUMN evcharge.gateway_log.event_id IS 'Event that announced it';
 COMMENT ON COLUMN evcharge.gateway_log.logged_at IS 'LogData current_time; when it was recorded, if that cannot be read';
@@ -252,14 +264,32 @@ COMMENT ON COLUMN evcharge.gateway_log.is_error IS 'Response.error';
 COMMENT ON COLUMN evcharge.gateway_log.message IS 'Response.message';
 COMMENT ON COLUMN evcharge.gateway_log.recorded_at IS 'When the database recorded it';
 
--- The version is DDL because it describes DDL: every kind of dump carries it.
-CREATE FUNCTION evcharge.tables_version() RETURNS int4
-	LANGUAGE sql IMMUTABLE PARALLEL SAFE AS 'SELECT 1';
-COMMENT ON FUNCTION evcharge.tables_version() IS
-'Version of the evcharge tables in this database; the library checks it, install() brings it up to date';
-REVOKE ALL ON FUNCTION evcharge.tables_version() FROM PUBLIC;
-
 $install$;
 COMMENT ON FUNCTION evcharge.install_tables() IS
 'Make the tables of evcharge; called by install()';
+
+-- One step from each version to the next; a step that was released is frozen.
+-- A fresh table and one that took the steps are equal.
+CREATE FUNCTION evcharge.upgrade_tables(version int4) RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $install$
+BEGIN
+	IF version < 2 THEN
+		CREATE INDEX event_anomaly
+			ON evcharge.event (charge_point_id, reason, (coalesce(transaction_id, 0)), occurred_at)
+			WHERE kind = 'anomaly';
+		COMMENT ON INDEX evcharge.event_anomaly IS 'Knows an odd report from its repetition';
+		CREATE INDEX auth_expiry
+			ON evcharge.auth (expires_at)
+			WHERE status = 'Accepted' AND expires_at IS NOT NULL;
+		COMMENT ON INDEX evcharge.auth_expiry IS 'Finds the entries that expire, for expire(); most never do and are not in it';
+		CREATE INDEX gateway_log_time
+			ON evcharge.gateway_log (charge_point_id, logged_at);
+		COMMENT ON INDEX evcharge.gateway_log_time IS 'Knows a log entry from its repetition';
+	END IF;
+END
+$install$;
+COMMENT ON FUNCTION evcharge.upgrade_tables(int4) IS
+'Bring tables of an older version up to date; called by install()';
 

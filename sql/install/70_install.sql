@@ -12,7 +12,7 @@ SET search_path = pg_catalog, pg_temp
 SET client_min_messages = warning
 AS $install$
 DECLARE
-	newest		CONSTANT int4 := 1;
+	newest		CONSTANT int4 := 2;
 	version		int4;
 	owner		name;
 	stranger	name;
@@ -36,6 +36,7 @@ BEGIN
 				HINT = 'Drop it or move it to another schema, then call install() again.';
 		END IF;
 		PERFORM evcharge.install_tables();
+		version := 0;
 	ELSE
 		-- What is new must have the owner of what is there; and nobody runs
 		-- the code of another role by calling this.
@@ -48,16 +49,23 @@ BEGIN
 				DETAIL = format('The current role is "%s".', current_user),
 				HINT = format('Run SET ROLE %I, then call install() again.', owner);
 		END IF;
+		version := evcharge.tables_version();
+		IF version > newest THEN
+			RAISE EXCEPTION USING ERRCODE = 'OC006',
+				MESSAGE = format('the tables of evcharge are of version %s, the extension knows version %s',
+					version, newest),
+				HINT = 'Install the version of evcharge that made these tables, or a newer one.';
+		END IF;
+		PERFORM evcharge.upgrade_tables(version);
 	END IF;
 
-	-- install_tables() makes the tables of the newest version.  Older ones take
-	-- one step from each version to the next, which raises tables_version().
-	version := evcharge.tables_version();
-	IF version > newest THEN
-		RAISE EXCEPTION USING ERRCODE = 'OC006',
-			MESSAGE = format('the tables of evcharge are of version %s, the extension knows version %s',
-				version, newest),
-			HINT = 'Install the version of evcharge that made these tables, or a newer one.';
+	-- The version is DDL because it describes DDL: every kind of dump carries it.
+	IF version < newest THEN
+		EXECUTE format('CREATE OR REPLACE FUNCTION evcharge.tables_version() RETURNS int4'
+			' LANGUAGE sql IMMUTABLE PARALLEL SAFE AS %L', 'SELECT ' || newest);
+		COMMENT ON FUNCTION evcharge.tables_version() IS
+'Version of the evcharge tables in this database; the library checks it, install() brings it up to date';
+		REVOKE ALL ON FUNCTION evcharge.tables_version() FROM PUBLIC;
 	END IF;
 
 	PERFORM evcharge.install_views();

@@ -33,7 +33,7 @@ VALUES
 	('{operator}',
 		'{auth_overview, charge_point, connector, transaction, auth, event,
 		meter_sample, gateway_log}',
-		'{set_registration, set_authorization, load_state}'),
+		'{set_registration, set_authorization, load_state, expire}'),
 	('{operator, monitor}', '{integrity}', '{check_integrity}'),
 	('{ingest, reader, operator, monitor}', '{}', '{try_decode, validate}')
 $$;

@@ -73,7 +73,7 @@ SELECT is_empty($$ SELECT c.oid::regclass, a.attname FROM pg_class c
 SELECT is(
 	(SELECT string_agg(proname, ' ' ORDER BY proname) FROM pg_proc
 	 WHERE pronamespace = 'evcharge'::regnamespace AND provolatile = 'v' AND prolang = (SELECT oid FROM pg_language WHERE lanname = 'c')),
-	'apply_batch authorize authorize boot_notification handle handle handle_event handle_event heartbeat '
+	'apply_batch authorize authorize boot_notification expire handle handle handle_event handle_event heartbeat '
 	'load_state load_state report_connector report_log report_progress report_transaction set_authorization '
 	'set_registration start_transaction start_transaction stop_transaction stop_transaction',
 	'what changes state is volatile, and nothing else');
