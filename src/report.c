@@ -55,9 +55,9 @@ boot(text *id, const void *bytes, size_t len)
 	evc_call_begin(&call, id, false);
 	evc_call_lock_report(&call, (EvcReserve) {.events = 1}, true);
 	for (int i = 0; i < EVC_BOOT_FIELDS; i++)
-		call.row.boot[i] = fields[i][0] != '\0' ? fields[i] : NULL;
-	call.row.booted_at = call.now;
-	call.changed = true;
+		if (*fields[i] == '\0')
+			fields[i] = NULL;
+	evc_store_update_boot(&call.store, fields, call.now);
 	evc_call_event(&call, EVC_BOOTED, EVC_NO_ID, EVC_NO_ID,
 				   NULL, call.row.registration, call.now);
 
@@ -556,6 +556,8 @@ amend(EvcCall *call, EvcTransaction *transaction,
 
 	if (ended_at != EVC_NO_TIME && was.ended_at == EVC_NO_TIME)
 	{
+		if (amended || confirmed)
+			evc_store_update_transaction(&call->store, transaction);
 		if (confirmed)
 			evc_call_event(call, EVC_TRANSACTION_CONFIRMED,
 						   transaction->connector_id,

@@ -641,11 +641,12 @@ load_transaction(Loading *loading, const TransactionsEntry *entry)
 			evc_call_event(call, EVC_TRANSACTION_ENDED, t.connector_id,
 						   t.transaction_id, NULL, t.stop_reason, t.ended_at);
 	}
-	else if (t.ended_at != EVC_NO_TIME && was.ended_at == EVC_NO_TIME)
-		evc_transaction_close(call, &t);
 	else
-	{
 		evc_store_update_transaction(&call->store, &t);
+	if (known && t.ended_at != EVC_NO_TIME && was.ended_at == EVC_NO_TIME)
+		evc_transaction_close(call, &t);
+	else if (known)
+	{
 		evc_call_event(call, EVC_TRANSACTION_AMENDED, t.connector_id,
 					   t.transaction_id, NULL, NULL, call->now);
 	}

@@ -51,16 +51,13 @@
 #define STATUS	"::text::evcharge.connector_status"
 
 #define CHARGE_POINT_COLUMNS \
-	"registration::text, status::text, status_since, status_reported_at, " \
-	"charge_box_serial_number, charge_point_model, " \
-	"charge_point_serial_number, charge_point_vendor, firmware_version, " \
-	"iccid, imsi, meter_serial_number, meter_type, " \
+	"registration, status, status_since, status_reported_at, " \
 	"auth_list_version, auth_list_kept_from, last_transaction_id, " \
-	"transaction_ids_wrapped, last_event_id, registered_at, booted_at, last_seen_at"
+	"transaction_ids_wrapped, last_event_id, last_seen_at"
 
 #define CONNECTOR_COLUMNS \
-	"connector_id, status::text, status_since, reported_at, " \
-	"status_before_fault::text, transaction_id"
+	"connector_id, status, status_since, reported_at, " \
+	"status_before_fault, transaction_id"
 
 #define TRANSACTION_COLUMNS \
 	"transaction_id, connector_id, id_tag, consumer_key, started_at, " \
@@ -68,19 +65,8 @@
 	"current_offered, current_unit, voltage_offered, voltage_unit, progress_at"
 
 #define AUTH_COLUMNS \
-	"id_tag, consumer_key, transaction_id, status::text, expires_at, " \
+	"id_tag, consumer_key, transaction_id, status, expires_at, " \
 	"parent_id_tag, list_version, removed_at"
-
-#define AUTH_COLUMN_COUNT	8
-
-#define UPDATE_WHOLE_TRANSACTION \
-	"UPDATE evcharge.transaction SET connector_id = $3, id_tag = $4, " \
-	"consumer_key = $5, started_at = $6, start_meter = $7, " \
-	"confirmed_at = $8, ended_at = $9, end_meter = $10, " \
-	"stop_reason = $11, forced = $12, current_offered = $13, " \
-	"current_unit = $14, voltage_offered = $15, voltage_unit = $16, " \
-	"progress_at = $17 " \
-	"WHERE charge_point_id = $1 AND transaction_id = $2"
 
 /* one UPDATE is the lock, the counters and the sign of life */
 #define LOCK_CHARGE_POINT_ROW \
@@ -103,8 +89,8 @@
  */
 #define LOCK_AND_READ(columns, joins) \
 	"WITH p AS (" LOCK_CHARGE_POINT_ROW ") " \
-	"SELECT p.*, s.last_event_id, " columns " FROM p " \
-	"JOIN evcharge.charge_point s ON s.charge_point_id = $1 " \
+	"SELECT p.*, (SELECT last_event_id FROM evcharge.charge_point " \
+	"WHERE charge_point_id = $1), " columns " FROM p " \
 	"LEFT JOIN evcharge.connector c " \
 	"ON c.charge_point_id = $1 AND c.connector_id = $6 " joins
 
@@ -113,23 +99,22 @@
 	"LEFT JOIN evcharge.connector c " \
 	"ON c.charge_point_id = $1 AND c.connector_id = $6 " joins
 
-/* a connector and the live entries of a consumer */
+/*
+ * A connector and the live entries of a consumer; a connector and the
+ * transaction that it names.  Every column costs something in every node of
+ * the plan, so only those are read that a start or a stop is decided by.
+ */
 #define FOR_START(read) \
-	read("c.connector_id, c.status::text, c.status_since, " \
-		 "c.reported_at, c.status_before_fault::text, c.transaction_id, " \
-		 "a.id_tag, a.consumer_key, a.transaction_id, a.status::text, " \
-		 "a.expires_at, a.parent_id_tag, a.list_version, a.removed_at", \
+	read("c.connector_id, c.status, c.transaction_id, " \
+		 "a.id_tag, a.transaction_id, a.status, a.expires_at, a.list_version", \
 		 "LEFT JOIN evcharge.auth a ON a.charge_point_id = $1 " \
 		 "AND a.consumer_key = $7 AND a.removed_at IS NULL")
 
-/* a connector and the transaction that it names */
 #define FOR_STOP(read) \
-	read("c.connector_id, c.status::text, c.status_since, " \
-		 "c.reported_at, c.status_before_fault::text, c.transaction_id, " \
-		 "t.transaction_id, t.connector_id, t.id_tag, t.consumer_key, " \
-		 "t.started_at, t.start_meter, t.confirmed_at, t.ended_at, " \
-		 "t.end_meter, t.stop_reason, t.forced, t.current_offered, " \
-		 "t.current_unit, t.voltage_offered, t.voltage_unit, t.progress_at", \
+	read("c.connector_id, c.transaction_id, " \
+		 "t.id_tag, t.consumer_key, t.started_at, t.start_meter, " \
+		 "t.current_offered, t.current_unit, t.voltage_offered, " \
+		 "t.voltage_unit, t.progress_at", \
 		 "LEFT JOIN evcharge.transaction t ON t.charge_point_id = $1 " \
 		 "AND t.transaction_id = c.transaction_id")
 
@@ -146,6 +131,7 @@ typedef enum StoreQuery
 	REGISTER,
 	READ_CHARGE_POINT,
 	UPDATE_CHARGE_POINT,
+	UPDATE_BOOT,
 	LOCK_ALL,
 	READ_CONNECTOR,
 	READ_FOR_START,
@@ -207,19 +193,21 @@ static const struct
 	[READ_CHARGE_POINT] = {"t",
 		"SELECT " CHARGE_POINT_COLUMNS " FROM evcharge.charge_point "
 		"WHERE charge_point_id = $1"},
-	[UPDATE_CHARGE_POINT] = {"tttzztttttttttiiiblzzzl",
+	[UPDATE_CHARGE_POINT] = {"tttzziiibll",
 		"UPDATE evcharge.charge_point SET "
 		"registration = $2::text::evcharge.registration_status, "
 		"status = $3" STATUS ", status_since = $4, status_reported_at = $5, "
-		"charge_box_serial_number = $6, charge_point_model = $7, "
-		"charge_point_serial_number = $8, charge_point_vendor = $9, "
-		"firmware_version = $10, iccid = $11, imsi = $12, "
-		"meter_serial_number = $13, meter_type = $14, "
-		"auth_list_version = $15, auth_list_kept_from = $16, "
-		"last_transaction_id = $17, transaction_ids_wrapped = $18, "
-		"last_event_id = $19, registered_at = $20, booted_at = $21, "
-		"last_seen_at = $22 "
-		"WHERE charge_point_id = $1 AND last_event_id = $23"},
+		"auth_list_version = $6, auth_list_kept_from = $7, "
+		"last_transaction_id = $8, transaction_ids_wrapped = $9, "
+		"last_event_id = $10 "
+		"WHERE charge_point_id = $1 AND last_event_id = $11"},
+	[UPDATE_BOOT] = {"ttttttttttz",
+		"UPDATE evcharge.charge_point SET "
+		"charge_box_serial_number = $2, charge_point_model = $3, "
+		"charge_point_serial_number = $4, charge_point_vendor = $5, "
+		"firmware_version = $6, iccid = $7, imsi = $8, "
+		"meter_serial_number = $9, meter_type = $10, booted_at = $11 "
+		"WHERE charge_point_id = $1"},
 	[LOCK_ALL] = {"T",
 		"SELECT 1 FROM evcharge.charge_point "
 		"WHERE charge_point_id = ANY ($1) "
@@ -296,26 +284,34 @@ static const struct
 		"connector_id, transaction_id, occurred_at, recorded_at, cluster, "
 		"written_by) VALUES "
 		"($1, $19, 'transaction_started', $3, $2, $20, $21, $22, $23)"},
-	[CLOSE_TRANSACTION] = {"tiittzizzitbftftzzilzzlx",
-		"WITH t AS (" UPDATE_WHOLE_TRANSACTION "), "
+	[CLOSE_TRANSACTION] = {"tiitzitbzilzzlx",
+		"WITH t AS (UPDATE evcharge.transaction SET ended_at = $5, "
+		"end_meter = $6, stop_reason = $7, forced = $8 "
+		"WHERE charge_point_id = $1 AND transaction_id = $2), "
 		"c AS (UPDATE evcharge.connector SET transaction_id = NULL "
 		"WHERE charge_point_id = $1 AND connector_id = $3 "
 		"AND transaction_id = $2), "
 		"e AS (INSERT INTO evcharge.event (charge_point_id, event_id, kind, "
 		"connector_id, transaction_id, new_value, occurred_at, recorded_at, "
 		"cluster, written_by) VALUES "
-		"($1, $20, 'transaction_ended', $3, $2, $11, $21, $22, $23, $24)), "
+		"($1, $11, 'transaction_ended', $3, $2, $7, $12, $13, $14, $15)), "
 		"a AS (UPDATE evcharge.auth SET transaction_id = NULL, "
-		"removed_at = COALESCE(removed_at, $18), "
+		"removed_at = COALESCE(removed_at, $9), "
 		"list_version = CASE WHEN removed_at IS NULL "
-		"THEN COALESCE($19, list_version) ELSE list_version END "
+		"THEN COALESCE($10, list_version) ELSE list_version END "
 		"WHERE charge_point_id = $1 "
 		"AND lower(id_tag COLLATE \"C\") = lower($4 COLLATE \"C\") "
 		"AND transaction_id = $2 "
-		"RETURNING status::text, removed_at) "
-		"SELECT status FROM a WHERE removed_at = $18"},
+		"RETURNING status, removed_at) "
+		"SELECT status FROM a WHERE removed_at = $9"},
 	[UPDATE_TRANSACTION] = {"tiittzizzitbftftz",
-		UPDATE_WHOLE_TRANSACTION},
+		"UPDATE evcharge.transaction SET connector_id = $3, id_tag = $4, "
+		"consumer_key = $5, started_at = $6, start_meter = $7, "
+		"confirmed_at = $8, ended_at = $9, end_meter = $10, "
+		"stop_reason = $11, forced = $12, current_offered = $13, "
+		"current_unit = $14, voltage_offered = $15, voltage_unit = $16, "
+		"progress_at = $17 "
+		"WHERE charge_point_id = $1 AND transaction_id = $2"},
 	[LIST_AUTH] = {"t",
 		FROM_AUTH
 		"WHERE charge_point_id = $1 AND removed_at IS NULL "
@@ -434,7 +430,7 @@ static const struct
 		"event_id LIMIT $8"},
 };
 
-#define MAX_PARAMETERS	24
+#define MAX_PARAMETERS	23
 
 /* Kept plans: the only state of this module, with what it takes to trust them. */
 static struct
@@ -657,6 +653,17 @@ next_text(Columns *c)
 	return isnull ? NULL : TextDatumGetCString(value);
 }
 
+/* an enum, by the name of its value */
+static const char *
+next_enum(Columns *c)
+{
+	bool		isnull;
+	Datum		value = SPI_getbinval(c->tuple, c->desc, c->next++, &isnull);
+
+	return isnull ? NULL :
+		DatumGetCString(DirectFunctionCall1(enum_out, value));
+}
+
 static int64
 next_meter(Columns *c)
 {
@@ -716,19 +723,15 @@ fill_charge_point(void *to, Columns *c)
 {
 	EvcChargePoint *row = to;
 
-	row->registration = next_text(c);
-	row->status = next_text(c);
+	row->registration = next_enum(c);
+	row->status = next_enum(c);
 	row->status_since = next_time(c);
 	row->status_reported_at = next_time(c);
-	for (int i = 0; i < EVC_BOOT_FIELDS; i++)
-		row->boot[i] = next_text(c);
 	row->auth_list_version = next_int(c);
 	row->auth_list_kept_from = next_int(c);
 	row->last_transaction_id = next_int(c);
 	row->transaction_ids_wrapped = next_bool(c);
 	row->last_event_id = next_long(c);
-	row->registered_at = next_time(c);
-	row->booted_at = next_time(c);
 	row->last_seen_at = next_time(c);
 }
 
@@ -738,11 +741,21 @@ fill_connector(void *to, Columns *c)
 	EvcConnector *row = to;
 
 	row->connector_id = next_int(c);
-	row->status = next_text(c);
+	row->status = next_enum(c);
 	row->status_since = next_time(c);
 	row->reported_at = next_time(c);
-	row->status_before_fault = next_text(c);
+	row->status_before_fault = next_enum(c);
 	row->transaction_id = next_int(c);
+}
+
+static void
+fill_progress(EvcProgress *progress, Columns *c)
+{
+	progress->current_offered = next_float(c);
+	progress->current_unit = next_text(c);
+	progress->voltage_offered = next_float(c);
+	progress->voltage_unit = next_text(c);
+	progress->at = next_time(c);
 }
 
 static void
@@ -761,11 +774,7 @@ fill_transaction(void *to, Columns *c)
 	row->end_meter = next_meter(c);
 	row->stop_reason = next_text(c);
 	row->forced = next_bool(c);
-	row->progress.current_offered = next_float(c);
-	row->progress.current_unit = next_text(c);
-	row->progress.voltage_offered = next_float(c);
-	row->progress.voltage_unit = next_text(c);
-	row->progress.at = next_time(c);
+	fill_progress(&row->progress, c);
 }
 
 static void
@@ -776,7 +785,7 @@ fill_auth(void *to, Columns *c)
 	row->id_tag = next_text(c);
 	row->consumer_key = next_text(c);
 	row->transaction_id = next_int(c);
-	row->status = next_text(c);
+	row->status = next_enum(c);
 	row->expires_at = next_time(c);
 	row->parent_id_tag = next_text(c);
 	row->list_version = next_int(c);
@@ -1044,7 +1053,8 @@ lock_and_read(StoreQuery lock, StoreQuery again, Parameters *p,
  *		Lock the charge point, and read a connector and the live entries of a
  *		consumer; false if there is no such charge point.
  *
- * The connector has id 0 if there is no such connector.
+ * The connector has id 0 if there is no such connector.  It comes with status
+ * and transaction, and the entries with what may keep them from being used.
  */
 bool
 evc_store_lock_for_start(EvcStore *store, EvcReserve reserve,
@@ -1063,14 +1073,19 @@ evc_store_lock_for_start(EvcStore *store, EvcReserve reserve,
 	*entries = NIL;
 	for (uint64 i = 0; i < count; i++)
 	{
-		EvcAuth    *auth = palloc(sizeof(EvcAuth));
+		EvcAuth    *auth = palloc0(sizeof(EvcAuth));
+		Columns		r = c;
 
-		c.tuple = SPI_tuptable->vals[i];
-		if (i == 0)
-			fill_connector(connector, &c);
-		else
-			c.next -= AUTH_COLUMN_COUNT;
-		fill_auth(auth, &c);
+		r.tuple = SPI_tuptable->vals[i];
+		*connector = (EvcConnector) {.connector_id = next_int(&r)};
+		connector->status = next_enum(&r);
+		connector->transaction_id = next_int(&r);
+		auth->id_tag = next_text(&r);
+		auth->transaction_id = next_int(&r);
+		auth->status = next_enum(&r);
+		auth->expires_at = next_time(&r);
+		auth->list_version = next_int(&r);
+		auth->removed_at = EVC_NO_TIME;
 		if (auth->id_tag != NULL)
 			*entries = lappend(*entries, auth);
 	}
@@ -1084,7 +1099,7 @@ evc_store_lock_for_start(EvcStore *store, EvcReserve reserve,
  *		names; false if there is no such charge point.
  *
  * The connector has id 0 if there is no such connector, the transaction has id
- * 0 if it names none.
+ * 0 if it names none, and comes with what the answer to a stop tells.
  */
 bool
 evc_store_lock_for_stop(EvcStore *store, EvcReserve reserve,
@@ -1099,8 +1114,17 @@ evc_store_lock_for_stop(EvcStore *store, EvcReserve reserve,
 	count = lock_and_read(LOCK_FOR_STOP, READ_FOR_STOP, &p, &reserve, row, &c);
 	if (count > 0)
 	{
-		fill_connector(connector, &c);
-		fill_transaction(transaction, &c);
+		*connector = (EvcConnector) {.connector_id = next_int(&c)};
+		connector->transaction_id = next_int(&c);
+		*transaction = (EvcTransaction) {
+			.transaction_id = connector->transaction_id,
+			.connector_id = connector->connector_id,
+		};
+		transaction->id_tag = next_text(&c);
+		transaction->consumer_key = next_text(&c);
+		transaction->started_at = next_time(&c);
+		transaction->start_meter = next_meter(&c);
+		fill_progress(&transaction->progress, &c);
 	}
 	SPI_freetuptable(SPI_tuptable);
 	return count > 0;
@@ -1145,18 +1169,26 @@ evc_store_update_charge_point(EvcStore *store, const EvcChargePoint *row,
 	add_text(&p, row->status);
 	add_time(&p, row->status_since);
 	add_time(&p, row->status_reported_at);
-	for (int i = 0; i < EVC_BOOT_FIELDS; i++)
-		add_text(&p, row->boot[i]);
 	add_int(&p, row->auth_list_version);
 	add_int(&p, row->auth_list_kept_from);
 	add_int(&p, row->last_transaction_id);
 	add_bool(&p, row->transaction_ids_wrapped);
 	add_long(&p, row->last_event_id);
-	add_time(&p, row->registered_at);
-	add_time(&p, row->booted_at);
-	add_time(&p, row->last_seen_at);
 	add_long(&p, locked_event_id);
 	return write_rows(UPDATE_CHARGE_POINT, &p) > 0;
+}
+
+/* What a charge point says of itself when it boots. */
+void
+evc_store_update_boot(EvcStore *store, const char *const *fields,
+					  TimestampTz booted_at)
+{
+	Parameters	p = parameters(store);
+
+	for (int i = 0; i < EVC_BOOT_FIELDS; i++)
+		add_text(&p, fields[i]);
+	add_time(&p, booted_at);
+	write_rows(UPDATE_BOOT, &p);
 }
 
 /*
@@ -1517,8 +1549,8 @@ evc_store_open_transaction(EvcStore *store, const EvcTransaction *row,
 
 /*
  * evc_store_close_transaction
- *		Write a transaction that has ended and the event of its end, and free the
- *		connector and the auth entry that are tied to it.
+ *		Write the end of a transaction and the event of it, and free the connector
+ *		and the auth entry that are tied to it.
  *
  * With "removed_at" the entry leaves the list, with that version of it.  Returns
  * whether it did, and the status that it had.
@@ -1532,7 +1564,13 @@ evc_store_close_transaction(EvcStore *store, const EvcTransaction *row,
 	bool		left;
 
 	Assert(ended->kind == EVC_TRANSACTION_ENDED);
-	add_transaction(&p, row);
+	add_int(&p, row->transaction_id);
+	add_int(&p, row->connector_id);
+	add_text(&p, row->id_tag);
+	add_time(&p, row->ended_at);
+	add_meter(&p, row->end_meter);
+	add_text(&p, row->stop_reason);
+	add_bool(&p, row->forced);
 	add_time(&p, removed_at);
 	add(&p, Int32GetDatum(list_version), removed_at == EVC_NO_TIME);
 	add_event_of_transaction(&p, ended);
@@ -1541,7 +1579,7 @@ evc_store_close_transaction(EvcStore *store, const EvcTransaction *row,
 	{
 		Columns		c = columns_of(0);
 
-		*status = next_text(&c);
+		*status = next_enum(&c);
 	}
 	SPI_freetuptable(SPI_tuptable);
 	return left;

@@ -3,8 +3,8 @@
  *		The tables: row structs, and every way to read and change them.
  *
  * A row struct is what a call has in hand of a row: it is read, changed in
- * memory, and written back whole.  That is safe because each call holds the
- * lock of its charge point (see store.c).  Strings are NULL, times EVC_NO_TIME
+ * memory, and written back.  That is safe because each call holds the lock of
+ * its charge point (see store.c).  Strings are NULL, times EVC_NO_TIME
  * and meters EVC_NO_METER where the column is NULL.
  */
 #ifndef EVC_STORE_H
@@ -18,20 +18,18 @@
 /* the fields of BootNotificationRequestData, in their order */
 #define EVC_BOOT_FIELDS 9
 
+/* what calls decide by; the rest of the row is written and never read */
 typedef struct EvcChargePoint
 {
 	const char *registration;
 	const char *status;
 	TimestampTz status_since;
 	TimestampTz status_reported_at;
-	const char *boot[EVC_BOOT_FIELDS];
 	int32		auth_list_version;
 	int32		auth_list_kept_from;
 	int32		last_transaction_id;
 	bool		transaction_ids_wrapped;
 	int64		last_event_id;
-	TimestampTz registered_at;
-	TimestampTz booted_at;
 	TimestampTz last_seen_at;
 } EvcChargePoint;
 
@@ -129,6 +127,10 @@ extern bool evc_store_read_charge_point(EvcStore *store, EvcChargePoint *row);
 extern bool evc_store_update_charge_point(EvcStore *store,
 										  const EvcChargePoint *row,
 										  int64 locked_event_id);
+
+extern void evc_store_update_boot(EvcStore *store,
+								  const char *const *fields,
+								  TimestampTz booted_at);
 
 extern bool evc_store_read_connector(EvcStore *store, int32 connector_id,
 									 EvcConnector *row);

@@ -108,8 +108,7 @@ evc_transaction_open(EvcCall *call, const EvcTransaction *transaction,
 
 /*
  * evc_transaction_close
- *		Write a transaction that has ended, and free its connector and its auth
- *		entry.
+ *		Write the end of a transaction, and free its connector and its auth entry.
  *
  * The entry leaves the list with its transaction, unless it is to be kept.
  */
