@@ -78,13 +78,20 @@ compare_xids(const void *a, const void *b)
  * seen_now
  *		Return what the snapshot of the calling query sees.
  *
- * But not the transaction that asks: it may write more, or be rolled back.  On
- * a standby running transactions stand among the subtransactions; if there are
- * too many to be listed, only what is older than all of them counts.
+ * But not the transaction that asks: it may write more, or be rolled back.  And
+ * nothing that is newer than the newest event: what a transaction without an
+ * event did need not be on disk, or on a standby, and after a crash or a
+ * promotion its id is given to another.  What is below "read" was seen before,
+ * even if that event has been purged since.
+ *
+ * On a standby running transactions stand among the subtransactions; if there
+ * are too many to be listed, only what is older than all of them counts.
  */
 static Seen
-seen_now(void)
+seen_now(EvcStore *store, uint64 read)
 {
+	uint64		last = evc_store_last_writer(store,
+											 (int64) GetSystemIdentifier());
 	Snapshot	snapshot = GetActiveSnapshot();
 	FullTransactionId next = ReadNextFullTransactionId();
 	TransactionId own = GetTopTransactionIdIfAny();
@@ -104,13 +111,18 @@ seen_now(void)
 		}
 	}
 
+	seen.end = Min(seen.end, Max(last + 1, read));
+
 	seen.running = palloc(sizeof(uint64) * (count + 1));
-	for (int i = 0; i < count; i++)
-		seen.running[i] = widen(running[i], next);
-	if (TransactionIdIsValid(own) && widen(own, next) < seen.end)
-		seen.running[count++] = widen(own, next);
-	seen.count = count;
-	qsort(seen.running, count, sizeof(uint64), compare_xids);
+	seen.count = 0;
+	for (int i = 0; i <= count; i++)
+	{
+		TransactionId xid = i < count ? running[i] : own;
+
+		if (TransactionIdIsValid(xid) && widen(xid, next) < seen.end)
+			seen.running[seen.count++] = widen(xid, next);
+	}
+	qsort(seen.running, seen.count, sizeof(uint64), compare_xids);
 	return seen;
 }
 
@@ -459,7 +471,9 @@ evc_events_since(PG_FUNCTION_ARGS)
 	{
 		if (feed.cursor.cluster != here)
 			feed.cursor = (Cursor) {.cluster = here, .read = nothing};
-		read_cluster(&feed, seen_now());
+		read_cluster(&feed, seen_now(&feed.store,
+									 Max(feed.cursor.read.end,
+										 feed.cursor.now.end)));
 	}
 	evc_store_end(&feed.store);
 	return (Datum) 0;
@@ -473,11 +487,16 @@ PG_FUNCTION_INFO_V1(evc_event_cursor);
 Datum
 evc_event_cursor(PG_FUNCTION_ARGS)
 {
-	Cursor		cursor = {
-		.cluster = (int64) GetSystemIdentifier(),
-		.read = seen_now(),
-	};
+	Cursor		cursor = {.cluster = (int64) GetSystemIdentifier()};
+	MemoryContext caller = CurrentMemoryContext;
+	EvcStore	store;
+	text	   *written;
 
 	(void) fcinfo;
-	PG_RETURN_TEXT_P(cstring_to_text(write_cursor(&cursor)));
+	evc_store_begin(&store, (Datum) 0, true);
+	cursor.read = seen_now(&store, 0);
+	MemoryContextSwitchTo(caller);
+	written = cstring_to_text(write_cursor(&cursor));
+	evc_store_end(&store);
+	PG_RETURN_TEXT_P(written);
 }

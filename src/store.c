@@ -169,6 +169,7 @@ typedef enum StoreQuery
 	LIST_EXPIRING,
 	LIST_EXPIRED_AUTH,
 	LIST_CLUSTERS,
+	LAST_WRITER,
 	READ_FEED,
 	QUERY_COUNT
 } StoreQuery;
@@ -414,6 +415,10 @@ static const struct
 		"WHERE e.cluster > c.cluster "
 		"ORDER BY e.cluster, e.written_by LIMIT 1) n) "
 		"SELECT cluster FROM c ORDER BY recorded_at, cluster"},
+
+	[LAST_WRITER] = {"l",
+		"SELECT written_by FROM evcharge.event WHERE cluster = $1 "
+		"ORDER BY written_by DESC LIMIT 1"},
 
 	/* what the transactions $2 to $3 wrote, but for those in $4, after $5..$7 */
 	[READ_FEED] = {"lxxXxtli",
@@ -1771,6 +1776,24 @@ evc_store_list_clusters(EvcStore *store)
 	}
 	SPI_freetuptable(SPI_tuptable);
 	return clusters;
+}
+
+/* The newest transaction of a cluster that wrote an event, or 0. */
+uint64
+evc_store_last_writer(EvcStore *store, int64 cluster)
+{
+	Parameters	p = {0};
+	uint64		writer = 0;
+
+	add_long(&p, cluster);
+	if (run(LAST_WRITER, &p, store->read_only) > 0)
+	{
+		Columns		c = columns_of(0);
+
+		writer = (uint64) next_long(&c);
+	}
+	SPI_freetuptable(SPI_tuptable);
+	return writer;
 }
 
 static void

@@ -220,6 +220,7 @@ typedef struct EvcFeedRange
 } EvcFeedRange;
 
 extern List *evc_store_list_clusters(EvcStore *store);
+extern uint64 evc_store_last_writer(EvcStore *store, int64 cluster);
 extern List *evc_store_read_feed(EvcStore *store, const EvcFeedRange *range,
 								 int limit);
 
