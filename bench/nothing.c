@@ -9,15 +9,14 @@
 PG_MODULE_MAGIC;
 
 /*
- * nothing(any) -> bool
- *		The empty function.
+ * nothing(any, text) -> text
+ *		The empty function, called as ->> is: it gives back the name.
  */
 PG_FUNCTION_INFO_V1(nothing);
 Datum
 nothing(PG_FUNCTION_ARGS)
 {
-	(void) fcinfo;
-	PG_RETURN_BOOL(true);
+	PG_RETURN_DATUM(PG_GETARG_DATUM(1));
 }
 
 /*

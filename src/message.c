@@ -732,65 +732,26 @@ evc_message_value(const ProtobufCMessage *message)
  * ---------------------------------------------------------------------------
  */
 
-/* See that this library can read the value. */
-static inline EvcType
-check_header(uint8 version, uint8 type,
-			 const ProtobufCMessageDescriptor **desc)
-{
-	if (version != EVC_MESSAGE_VERSION)
-		ereport(ERROR,
-				(errcode(ERRCODE_DATA_CORRUPTED),
-				 errmsg("message has an unknown layout version %d", version),
-				 errdetail("The value is damaged, or a newer version of evcharge wrote it.")));
-	*desc = evc_schema_descriptor(type);
-	if (*desc == NULL)
-		evc_message_type_name((EvcType) type);	/* raises the error */
-	return (EvcType) type;
-}
-
 /*
- * evc_message_type_of
- *		Return the type of a value.
+ * evc_message_unreadable
+ *		Raise why this library cannot read a value.
  */
-EvcType
-evc_message_type_of(const EvcMessage *message)
-{
-	const ProtobufCMessageDescriptor *desc;
-
-	return check_header(message->version, message->type, &desc);
-}
-
-/* Look at a value, or at the beginning of one, that is in memory. */
-static inline EvcView
-view_of(struct varlena *value)
+void
+evc_message_unreadable(const struct varlena *value)
 {
 	const uint8 *data = (const uint8 *) VARDATA_ANY(value);
-	size_t		header = EVC_MESSAGE_HEADER - VARHDRSZ;
-	EvcView		view;
 
-	if (VARSIZE_ANY_EXHDR(value) < header)
+	if (VARSIZE_ANY_EXHDR(value) < EVC_MESSAGE_HEADER - VARHDRSZ)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_CORRUPTED),
 				 errmsg("message is damaged"),
 				 errdetail("It has no header.")));
-	view.value = value;
-	view.type = check_header(data[0], data[1], &view.desc);
-	view.wire = data + header;
-	view.size = VARSIZE_ANY_EXHDR(value) - header;
-	return view;
-}
-
-/*
- * evc_message_view
- *		Look at a value where it is.
- *
- * A short value on a page has a header of one byte, and is not copied to give
- * it one of four.
- */
-EvcView
-evc_message_view(Datum datum)
-{
-	return view_of(PG_DETOAST_DATUM_PACKED(datum));
+	if (data[0] != EVC_MESSAGE_VERSION)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("message has an unknown layout version %d", data[0]),
+				 errdetail("The value is damaged, or a newer version of evcharge wrote it.")));
+	evc_message_type_name((EvcType) data[1]);	/* raises the error */
 }
 
 /*
@@ -800,7 +761,17 @@ evc_message_view(Datum datum)
 EvcView
 evc_message_prefix(Datum datum, int32 size)
 {
-	return view_of(PG_DETOAST_DATUM_SLICE(datum, 0, size));
+	return evc_message_look(PG_DETOAST_DATUM_SLICE(datum, 0, size));
+}
+
+/*
+ * evc_message_type_of
+ *		Return the type of a value.
+ */
+EvcType
+evc_message_type_of(const EvcMessage *message)
+{
+	return evc_message_look((struct varlena *) message).type;
 }
 
 /* Return the type of a value without fetching more of it than its header. */
@@ -1286,16 +1257,20 @@ evc_message_from_json(PG_FUNCTION_ARGS)
 text *
 evc_message_text(const void *string, size_t size)
 {
-	if (size == 0)
-		return cstring_to_text_with_len("", 0);
-	if (GetDatabaseEncoding() != PG_UTF8)
+	text	   *result;
+
+	if (size > 0 && GetDatabaseEncoding() != PG_UTF8)
 	{
 		char	   *copy = pnstrdup(string, size);
 
 		copy = pg_any_to_server(copy, (int) size, PG_UTF8);
 		return cstring_to_text(copy);
 	}
-	return cstring_to_text_with_len(string, (int) size);
+	result = palloc(VARHDRSZ + size);
+	SET_VARSIZE(result, VARHDRSZ + size);
+	if (size > 0)
+		memcpy(VARDATA(result), string, size);
+	return result;
 }
 
 /*

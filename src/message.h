@@ -14,6 +14,8 @@
 #include "varatt.h"
 #endif
 
+#include "fmgr.h"
+
 #include "schema.h"
 #include "wire.h"
 
@@ -82,7 +84,46 @@ typedef struct EvcView
 	size_t		size;
 } EvcView;
 
-extern EvcView evc_message_view(Datum datum);
+/* Raises the error of a value that this library cannot read. */
+extern void evc_message_unreadable(const struct varlena *value);
+
+/*
+ * evc_message_look
+ *		Look at a value, or at the beginning of one, that is in memory.
+ *
+ * Inline, as it is a good part of what reading one field costs.
+ */
+static inline EvcView
+evc_message_look(struct varlena *value)
+{
+	const uint8 *data = (const uint8 *) VARDATA_ANY(value);
+	size_t		size = VARSIZE_ANY_EXHDR(value);
+	size_t		header = EVC_MESSAGE_HEADER - VARHDRSZ;
+	EvcView		view;
+
+	if (unlikely(size < header || data[0] != EVC_MESSAGE_VERSION ||
+				 evc_schema_descriptor(data[1]) == NULL))
+		evc_message_unreadable(value);
+	view.value = value;
+	view.type = (EvcType) data[1];
+	view.desc = evc_schema_descriptor(data[1]);
+	view.wire = data + header;
+	view.size = size - header;
+	return view;
+}
+
+/*
+ * evc_message_view
+ *		Look at a value where it is.
+ *
+ * A short value on a page has a header of one byte, and is not copied to give
+ * it one of four.
+ */
+static inline EvcView
+evc_message_view(Datum datum)
+{
+	return evc_message_look(PG_DETOAST_DATUM_PACKED(datum));
+}
 
 /* The same for the first bytes of a value; the last field may be cut off. */
 extern EvcView evc_message_prefix(Datum datum, int32 size);

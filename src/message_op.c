@@ -32,6 +32,9 @@
 #include "json.h"
 #include "message.h"
 
+/* The longest text of an int32, with its NUL. */
+#define INT32_TEXT		sizeof("-2147483648")
+
 /* Where a path leads. */
 typedef enum PlaceKind
 {
@@ -65,6 +68,7 @@ typedef struct Step
 typedef struct Path
 {
 	struct varlena *argument;	/* what it was made of; the names are there */
+	bool		is_constant;	/* ... and will be in the next call */
 	int			n;
 	Step		steps[FLEXIBLE_ARRAY_MEMBER];
 } Path;
@@ -92,56 +96,46 @@ PG_FUNCTION_INFO_V1(evc_message_hash_extended);
  */
 
 /* Begin at the message itself. */
-static Place
-root(const EvcView *view)
+static inline void
+begin(Place *place, const EvcView *view)
 {
-	Place		place;
-
-	place.kind = PLACE_MESSAGE;
-	place.desc = view->desc;
-	place.field = NULL;
-	place.cursor.at = view->wire;
-	place.cursor.end = view->wire + view->size;
-	return place;
+	place->kind = PLACE_MESSAGE;
+	place->desc = view->desc;
+	place->cursor.at = view->wire;
+	place->cursor.end = view->wire + view->size;
 }
 
 /* Go from a message to a field of it; false if it is absent. */
-static bool
+static pg_attribute_always_inline bool
 step_into_message(Place *place, const ProtobufCFieldDescriptor *wanted)
 {
 	EvcField   *field = &place->value;
-	bool		found = false;
+	bool		found;
 
 	if (wanted == NULL)
 		return false;
-	while (evc_wire_next(&place->cursor, field) && field->number <= wanted->id)
-	{
-		if (field->number == wanted->id)
-		{
-			found = field->wire_type == evc_wire_type_of(wanted);
-			break;
-		}
-	}
+	found = evc_wire_find(&place->cursor, wanted->id, field) &&
+		field->wire_type == evc_wire_type_of(wanted);
 
 	place->field = wanted;
+	if (wanted->type != PROTOBUF_C_TYPE_MESSAGE)
+	{
+		place->kind = PLACE_SCALAR;
+		if (!found)
+			memset(field, 0, sizeof(*field));
+		return true;
+	}
 	if (evc_schema_is_map(wanted))
 	{
 		place->kind = PLACE_MAP;
 		place->cursor.at = found ? field->start : place->cursor.end;
 		return true;
 	}
-	if (wanted->type == PROTOBUF_C_TYPE_MESSAGE)
-	{
-		if (!found)
-			return false;
-		place->desc = evc_wire_message_of(wanted);
-		place->cursor.at = field->data;
-		place->cursor.end = field->data + field->size;
-		return true;
-	}
-	place->kind = PLACE_SCALAR;
 	if (!found)
-		memset(field, 0, sizeof(*field));
+		return false;
+	place->desc = evc_wire_message_of(wanted);
+	place->cursor.at = field->data;
+	place->cursor.end = field->data + field->size;
 	return true;
 }
 
@@ -223,7 +217,7 @@ is_early(const ProtobufCMessageDescriptor *desc,
 }
 
 /* Go one step; false if nothing is there. */
-static bool
+static pg_attribute_always_inline bool
 take_step(Place *place, Step *step)
 {
 	if (step->name == NULL)
@@ -277,18 +271,32 @@ make_path(struct varlena *argument, bool is_array)
 	return path;
 }
 
+/* Is the second argument of the call a constant of the query? */
+static bool
+is_constant(FmgrInfo *flinfo)
+{
+	Node	   *call = flinfo->fn_expr;
+	List	   *arguments = NIL;
+
+	if (call != NULL && IsA(call, OpExpr))
+		arguments = ((OpExpr *) call)->args;
+	else if (call != NULL && IsA(call, FuncExpr))
+		arguments = ((FuncExpr *) call)->args;
+	return list_length(arguments) == 2 && IsA(lsecond(arguments), Const);
+}
+
 /*
- * Return the path that is the second argument of the call.
+ * Return the path of the second argument, and keep it for the next call.
  *
- * It is kept from one call to the next, as long as the argument is the same.
- * Looking at its bytes is as cheap as asking whether it is constant, and holds
- * where PL/pgSQL keeps an expression and changes its parameters.
+ * One that is no constant is compared with what it was: PL/pgSQL keeps an
+ * expression and changes its parameters.
  */
 static Path *
-get_path(FunctionCallInfo fcinfo, bool is_array)
+new_path(FunctionCallInfo fcinfo, bool is_array)
 {
+	FmgrInfo   *flinfo = fcinfo->flinfo;
 	struct varlena *argument = PG_DETOAST_DATUM_PACKED(PG_GETARG_DATUM(1));
-	Path	   *path = fcinfo->flinfo->fn_extra;
+	Path	   *path = flinfo->fn_extra;
 	MemoryContext old;
 	struct varlena *copy;
 
@@ -299,11 +307,11 @@ get_path(FunctionCallInfo fcinfo, bool is_array)
 
 	if (path != NULL)
 	{
-		fcinfo->flinfo->fn_extra = NULL;
+		flinfo->fn_extra = NULL;
 		pfree(path->argument);
 		pfree(path);
 	}
-	old = MemoryContextSwitchTo(fcinfo->flinfo->fn_mcxt);
+	old = MemoryContextSwitchTo(flinfo->fn_mcxt);
 	if (is_array)
 		copy = PG_DETOAST_DATUM_COPY(PG_GETARG_DATUM(1));
 	else
@@ -311,38 +319,54 @@ get_path(FunctionCallInfo fcinfo, bool is_array)
 		copy = palloc(VARSIZE_ANY(argument));
 		memcpy(copy, argument, VARSIZE_ANY(argument));
 	}
-	fcinfo->flinfo->fn_extra = make_path(copy, is_array);
+	path = make_path(copy, is_array);
+	path->is_constant = is_constant(flinfo);
+	flinfo->fn_extra = path;
 	MemoryContextSwitchTo(old);
-	return fcinfo->flinfo->fn_extra;
+	return path;
+}
+
+/*
+ * Take the only step in the first chunk of a value in the TOAST table; false
+ * if what is wanted is not there, or not whole.
+ *
+ * It is likely to be there: the id of a ChargePointState stands in front of
+ * its maps.
+ */
+static bool
+step_into_prefix(Place *place, Datum message, const Step *step)
+{
+	EvcView		view = evc_message_prefix(message, TOAST_MAX_CHUNK_SIZE);
+
+	begin(place, &view);
+	return view.desc == step->desc &&
+		step_into_message(place, step->field) &&
+		place->value.start != NULL;
 }
 
 /*
  * Follow the path of the call from its message; false if nothing is there.
  *
- * Of a value in the TOAST table only the first chunk is fetched if that is
- * likely to do: the id of a ChargePointState stands in front of its maps.
+ * This and the steps into messages are inlined: for one field of a small
+ * message, calls would be as much work as the reading.
  */
-static bool
+static pg_attribute_always_inline bool
 follow(FunctionCallInfo fcinfo, bool is_array, Place *place)
 {
 	Datum		message = PG_GETARG_DATUM(0);
-	Path	   *path = get_path(fcinfo, is_array);
-	Step	   *first = path->steps;
+	Path	   *path = fcinfo->flinfo->fn_extra;
 	EvcView		view;
 
-	if (path->n == 1 && first->is_early &&
-		VARATT_IS_EXTERNAL_ONDISK(DatumGetPointer(message)))
-	{
-		view = evc_message_prefix(message, TOAST_MAX_CHUNK_SIZE);
-		*place = root(&view);
-		if (view.desc == first->desc &&
-			step_into_message(place, first->field) &&
-			place->value.start != NULL)
-			return true;		/* present, and whole */
-	}
+	if (path == NULL || !path->is_constant)
+		path = new_path(fcinfo, is_array);
+
+	if (VARATT_IS_EXTERNAL_ONDISK(DatumGetPointer(message)) &&
+		path->n == 1 && path->steps[0].is_early &&
+		step_into_prefix(place, message, &path->steps[0]))
+		return true;
 
 	view = evc_message_view(message);
-	*place = root(&view);
+	begin(place, &view);
 	for (int i = 0; i < path->n; i++)
 	{
 		if (!take_step(place, &path->steps[i]))
@@ -532,31 +556,10 @@ place_to_jsonb(const Place *place)
 	return JsonbValueToJsonb(&scalar);
 }
 
-/* The same as text: a string without quotes, the rest as jsonb prints it. */
+/* A value of jsonb as text: a string without quotes, the rest as it prints. */
 static text *
-place_to_text(const Place *place)
+jsonb_to_text(Jsonb *jsonb)
 {
-	Jsonb	   *jsonb;
-	char		buffer[EVC_FLOAT_TEXT];
-	int			size;
-
-	if (place->kind == PLACE_SCALAR)
-	{
-		switch (place->field->type)
-		{
-			case PROTOBUF_C_TYPE_STRING:
-				return evc_message_text(place->value.data, place->value.size);
-			case PROTOBUF_C_TYPE_INT32:
-				size = pg_ltoa(evc_wire_int32(place->value.value), buffer);
-				return cstring_to_text_with_len(buffer, size);
-			case PROTOBUF_C_TYPE_BOOL:
-				return cstring_to_text(place->value.value != 0 ?
-									   "true" : "false");
-			default:
-				break;
-		}
-	}
-	jsonb = place_to_jsonb(place);
 	if (JB_ROOT_IS_SCALAR(jsonb))
 	{
 		JsonbValue	value;
@@ -568,6 +571,43 @@ place_to_text(const Place *place)
 	}
 	return cstring_to_text(JsonbToCString(NULL, &jsonb->root,
 										  VARSIZE(jsonb)));
+}
+
+/* An int32 as text.  Most are 0 or the number of a connector: one digit. */
+static inline text *
+int32_to_text(int32 number)
+{
+	text	   *result = palloc(VARHDRSZ + INT32_TEXT);
+	char	   *end = VARDATA(result);
+
+	if (number >= 0 && number <= 9)
+		*end++ = (char) ('0' + number);
+	else
+		end += pg_ltoa(number, end);
+	SET_VARSIZE(result, end - (char *) result);
+	return result;
+}
+
+/* What a path leads to, as text; the usual scalars do without a jsonb. */
+static inline text *
+place_to_text(const Place *place)
+{
+	if (place->kind == PLACE_SCALAR)
+	{
+		switch (place->field->type)
+		{
+			case PROTOBUF_C_TYPE_STRING:
+				return evc_message_text(place->value.data, place->value.size);
+			case PROTOBUF_C_TYPE_INT32:
+				return int32_to_text(evc_wire_int32(place->value.value));
+			case PROTOBUF_C_TYPE_BOOL:
+				return cstring_to_text(place->value.value != 0 ?
+									   "true" : "false");
+			default:
+				break;
+		}
+	}
+	return jsonb_to_text(place_to_jsonb(place));
 }
 
 /*
@@ -634,8 +674,9 @@ Datum
 evc_message_to_jsonb(PG_FUNCTION_ARGS)
 {
 	EvcView		view = evc_message_view(PG_GETARG_DATUM(0));
-	Place		place = root(&view);
+	Place		place;
 
+	begin(&place, &view);
 	PG_RETURN_JSONB_P(place_to_jsonb(&place));
 }
 
@@ -731,10 +772,11 @@ subscript_fetch(ExprState *state, ExprEvalStep *op, ExprContext *context)
 {
 	SubscriptingRefState *ref = op->d.sbsref.state;
 	EvcView		view = evc_message_view(*op->resvalue);
-	Place		place = root(&view);
+	Place		place;
 
 	(void) state;
 	(void) context;
+	begin(&place, &view);
 	for (int i = 0; i < ref->numupper; i++)
 	{
 		Step		step = {.name = DatumGetTextPP(ref->upperindex[i])};

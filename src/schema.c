@@ -10,7 +10,8 @@
 #define DESCRIPTOR(name) &gateway__##name##__descriptor
 
 /* Indexed by EvcType: the numbers of schema.h are the truth, not the order. */
-static const ProtobufCMessageDescriptor *const descriptors[] = {
+const ProtobufCMessageDescriptor *const
+			evc_schema_descriptors[EVC_LAST_TYPE + 1] = {
 	[EVC_BOOT_NOTIFICATION_REQUEST] = DESCRIPTOR(boot_notification_request_data),
 	[EVC_LOG] = DESCRIPTOR(log_data),
 	[EVC_AUTHORIZE_REQUEST] = DESCRIPTOR(authorize_request_data),
@@ -31,20 +32,6 @@ static const ProtobufCMessageDescriptor *const descriptors[] = {
 	[EVC_LOCAL_AUTHORIZATION] = DESCRIPTOR(local_authorization_data),
 	[EVC_ID_TAG_INFO] = DESCRIPTOR(id_tag_info),
 };
-
-/*
- * evc_schema_descriptor
- *		Return the descriptor of a message type, NULL if there is none.
- *
- * The number may come from disk or from a typmod, so it is checked here.
- */
-const ProtobufCMessageDescriptor *
-evc_schema_descriptor(int type)
-{
-	if (type < 1 || type > EVC_LAST_TYPE)
-		return NULL;
-	return descriptors[type];
-}
 
 /*
  * evc_schema_lookup
@@ -76,7 +63,7 @@ evc_schema_lookup(const char *name, size_t len)
 
 	for (int type = 1; type <= EVC_LAST_TYPE; type++)
 	{
-		const char *known = descriptors[type]->short_name;
+		const char *known = evc_schema_descriptors[type]->short_name;
 
 		if (strlen(known) == len && memcmp(known, name, len) == 0)
 			return type;
@@ -93,7 +80,7 @@ evc_schema_type(const ProtobufCMessageDescriptor *desc)
 {
 	for (int type = 1; type <= EVC_LAST_TYPE; type++)
 	{
-		if (descriptors[type] == desc)
+		if (evc_schema_descriptors[type] == desc)
 			return type;
 	}
 	return 0;

@@ -40,8 +40,23 @@ typedef enum EvcType
 
 #define EVC_LAST_TYPE EVC_ID_TAG_INFO
 
-/* NULL if there is no such number */
-extern const ProtobufCMessageDescriptor *evc_schema_descriptor(int type);
+/* indexed by EvcType */
+extern const ProtobufCMessageDescriptor *const
+			evc_schema_descriptors[EVC_LAST_TYPE + 1];
+
+/*
+ * evc_schema_descriptor
+ *		Return the descriptor of a message type, NULL if there is none.
+ *
+ * The number may come from disk or from a typmod, so it is checked here.
+ */
+static inline const ProtobufCMessageDescriptor *
+evc_schema_descriptor(int type)
+{
+	if (type < 1 || type > EVC_LAST_TYPE)
+		return NULL;
+	return evc_schema_descriptors[type];
+}
 
 /* 0 if there is no such name; "gateway." and a URL before the last / may lead */
 extern int	evc_schema_lookup(const char *name, size_t len);

@@ -302,6 +302,22 @@ evc_wire_next_slow(EvcCursor *cursor, EvcField *field)
 	return true;
 }
 
+/*
+ * evc_wire_find_slow
+ *		Read the field of that number in a canonical message; false if it is
+ *		absent.
+ */
+bool
+evc_wire_find_slow(EvcCursor *cursor, uint32_t number, EvcField *field)
+{
+	while (evc_wire_next(cursor, field))
+	{
+		if (field->number >= number)
+			return field->number == number;
+	}
+	return false;
+}
+
 /* ---------------------------------------------------------------------------
  * Checking
  * ---------------------------------------------------------------------------

@@ -130,6 +130,8 @@ extern int	evc_entries_compare(const uint8_t *base, const uint8_t *end,
 extern void evc_entries_sort(const uint8_t *base, const uint8_t *end,
 							 bool is_string, EvcEntry *entries, size_t n);
 extern bool evc_wire_next_slow(EvcCursor *cursor, EvcField *field);
+extern bool evc_wire_find_slow(EvcCursor *cursor, uint32_t number,
+							   EvcField *field);
 extern const uint8_t *evc_wire_utf8_fault(const uint8_t *string, size_t size);
 extern uint32_t evc_wire_utf8_char(const uint8_t **at);
 extern void evc_wire_put_fixed32(uint8_t *at, uint32_t value);
@@ -227,42 +229,83 @@ evc_wire_varint(const uint8_t *at, const uint8_t *end, uint64_t *value)
 }
 
 /*
+ * evc_wire_usual
+ *		Read the field at this place if it is a usual one.
+ *
+ * That is, with a number below 16 and a length or value of one or two bytes.
+ */
+static inline bool
+evc_wire_usual(const uint8_t *at, const uint8_t *end, EvcField *field)
+{
+	const uint8_t *data;
+	uint32_t	value;
+
+	if (end - at < 2 || at[0] >= 0x80)
+		return false;
+	value = at[1];
+	data = at + 2;
+	if (value >= 0x80)
+	{
+		if (end - at < 3 || at[2] >= 0x80)
+			return false;
+		value = (value & 0x7f) | (uint32_t) *data++ << 7;
+	}
+	field->start = at;
+	field->number = at[0] >> 3;
+	field->wire_type = (EvcWireType) (at[0] & 7);
+	field->value = value;
+	field->data = data;
+	field->size = field->wire_type == EVC_WIRE_BYTES ? value : 0;
+	if (field->wire_type != EVC_WIRE_VARINT &&
+		(field->wire_type != EVC_WIRE_BYTES || value > end - data))
+		return false;
+	field->end = data + field->size;
+	return true;
+}
+
+/*
  * evc_wire_next
  *		Read one field of a checked message; false at its end.
  *
  * Stops at the first byte that makes no sense, so that a value damaged on disk
- * cannot lead out of its bytes.  The usual field, with a number below 16 and a
- * length or value of one or two bytes, is read inline.
+ * cannot lead out of its bytes.
  */
 static inline bool
 evc_wire_next(EvcCursor *cursor, EvcField *field)
 {
+	if (!evc_wire_usual(cursor->at, cursor->end, field))
+		return evc_wire_next_slow(cursor, field);
+	cursor->at = field->end;
+	return true;
+}
+
+/*
+ * evc_wire_find
+ *		Read the field of that number in a canonical message; false if it is
+ *		absent.
+ *
+ * There the numbers ascend, up to the unknown fields.  What a usual field is
+ * that stands before it does not leave the registers.
+ */
+static inline bool
+evc_wire_find(EvcCursor *cursor, uint32_t number, EvcField *field)
+{
 	const uint8_t *at = cursor->at;
 	const uint8_t *end = cursor->end;
+	EvcField	usual;
 
-	if (end - at >= 2 && at[0] < 0x80 &&
-		(at[1] < 0x80 || (end - at >= 3 && at[2] < 0x80)))
+	while (evc_wire_usual(at, end, &usual))
 	{
-		EvcWireType wire_type = (EvcWireType) (at[0] & 7);
-		uint32_t	value = at[1];
-		const uint8_t *data = at + 2;
-
-		if (value >= 0x80)
-			value = (value & 0x7f) | (uint32_t) *data++ << 7;
-		if (wire_type == EVC_WIRE_VARINT ||
-			(wire_type == EVC_WIRE_BYTES && value <= end - data))
+		at = usual.end;
+		if (usual.number >= number)
 		{
-			field->start = at;
-			field->number = at[0] >> 3;
-			field->wire_type = wire_type;
-			field->value = value;
-			field->data = data;
-			field->size = wire_type == EVC_WIRE_BYTES ? value : 0;
-			field->end = cursor->at = data + field->size;
-			return true;
+			*field = usual;
+			cursor->at = at;
+			return usual.number == number;
 		}
 	}
-	return evc_wire_next_slow(cursor, field);
+	cursor->at = at;
+	return evc_wire_find_slow(cursor, number, field);
 }
 
 /* The same bits as another type. */

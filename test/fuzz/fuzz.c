@@ -147,6 +147,32 @@ canonical_form(const ProtobufCMessageDescriptor *desc, const uint8_t *wire,
 	}
 }
 
+/* A known field is found where reading one field after the other finds it. */
+static void
+check_find(const ProtobufCMessageDescriptor *desc, const EvcBuffer *wire)
+{
+	for (unsigned i = 0; i < desc->n_fields; i++)
+	{
+		uint32_t	number = desc->fields[i].id;
+		EvcWireType type = evc_wire_type_of(&desc->fields[i]);
+		EvcCursor	one = {wire->data, wire->data + wire->size};
+		EvcCursor	other = one;
+		EvcField	found;
+		EvcField	field;
+		bool		there = evc_wire_find(&one, number, &found) &&
+			found.wire_type == type;
+		bool		seen = false;
+
+		while (!seen && evc_wire_next(&other, &field))
+			seen = field.number == number && field.wire_type == type;
+		REQUIRE(there == seen);
+		REQUIRE(!there || (found.start == field.start &&
+						   found.end == field.end &&
+						   found.data == field.data &&
+						   found.value == field.value));
+	}
+}
+
 /* Return the JSON of canonical bytes, with a NUL behind it. */
 static EvcBuffer
 write_json(const ProtobufCMessageDescriptor *desc, const EvcBuffer *wire,
@@ -204,6 +230,7 @@ fuzz_message(const ProtobufCMessageDescriptor *desc, const uint8_t *data,
 		return;
 	}
 	wire = canonical_form(desc, data, size, canonical);
+	check_find(desc, &wire);
 	json = write_json(desc, &wire, false, false);
 	known = read_json(desc, &json);
 	for (int spelling = 0; spelling < 4; spelling++)
