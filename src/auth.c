@@ -23,6 +23,25 @@ static const char *const statuses[] = {
 };
 
 /*
+ * evc_auth_compare_tags
+ *		Compare id tags without case (OCPP CiString): of ASCII only, as the
+ *		index of the table does, whatever the locale.
+ */
+int
+evc_auth_compare_tags(const char *a, const char *b)
+{
+	while (*a != '\0' &&
+		   pg_ascii_tolower((unsigned char) *a) ==
+		   pg_ascii_tolower((unsigned char) *b))
+	{
+		a++;
+		b++;
+	}
+	return (int) pg_ascii_tolower((unsigned char) *a) -
+		(int) pg_ascii_tolower((unsigned char) *b);
+}
+
+/*
  * evc_auth_next_version
  *		Return the version that the next change of the list makes.
  *

@@ -11,6 +11,7 @@
 #define EVC_MAX_STORED_TAG		255
 #define EVC_MAX_CONSUMER_KEY	1024
 
+extern int	evc_auth_compare_tags(const char *a, const char *b);
 extern int32 evc_auth_next_version(const EvcCall *call);
 extern void evc_auth_add(EvcCall *call, EvcAuth *auth);
 extern void evc_auth_change(EvcCall *call, EvcAuth *auth,

@@ -178,7 +178,10 @@ report_connector_status(EvcCall *call, int32 connector_id, EvcStatus status,
 	EvcTransition transition;
 
 	ensure_connector(call, connector_id, &connector, at);
-	if (is_late(at, connector.reported_at))
+	if (is_late(at, connector.reported_at) ||
+		(at == connector.reported_at &&
+		 evc_store_has_status_event(&call->store, connector_id, at,
+									evc_fsm_name(status))))
 	{
 		record_late_status(call, connector_id, evc_fsm_name(status), at,
 						   connector.status, connector.status_since,
@@ -295,7 +298,7 @@ known_id(int32 id)
 static bool
 same_tag(const char *a, const char *b)
 {
-	return pg_strcasecmp(a ? a : "", b ? b : "") == 0;
+	return evc_auth_compare_tags(a ? a : "", b ? b : "") == 0;
 }
 
 /*
@@ -379,9 +382,12 @@ end_the_open_one(EvcCall *call, EvcTransaction *transaction)
 		transaction->forced = true;
 	}
 	else
-		evc_transaction_end(call, &open,
-							Max(transaction->started_at, open.started_at),
+	{
+		TimestampTz at = Max(transaction->started_at, open.started_at);
+
+		evc_transaction_end(call, &open, at != EVC_NO_TIME ? at : call->now,
 							EVC_NO_METER, "Other", true);
+	}
 
 	evc_call_anomaly(call, "transaction_overlap", open.connector_id,
 					 known_id(older->transaction_id), NULL, newer->started_at,
@@ -497,6 +503,23 @@ learn_connector(EvcCall *call, EvcTransaction *transaction,
 }
 
 /*
+ * goes_on
+ *		Open a transaction again that was ended because nobody had confirmed it;
+ *		false if its connector has another one.
+ */
+static bool
+goes_on(EvcCall *call, EvcTransaction *transaction)
+{
+	EvcConnector connector;
+
+	if (transaction->connector_id <= 0)
+		return false;
+	ensure_connector(call, transaction->connector_id, &connector,
+					 transaction->started_at);
+	return evc_transaction_reopen(call, transaction);
+}
+
+/*
  * amend
  *		Take from a report what it says of a transaction that is known.
  *
@@ -581,9 +604,8 @@ amend(EvcCall *call, EvcTransaction *transaction,
 
 	if (!amended && !confirmed)
 		return;
-	/* if it was ended because nobody confirmed it, it goes on after all */
 	if (!(confirmed && was.forced && ended_at == EVC_NO_TIME &&
-		  evc_transaction_reopen(call, transaction)))
+		  goes_on(call, transaction)))
 		evc_store_update_transaction(&call->store, transaction);
 	evc_call_event(call, confirmed ? EVC_TRANSACTION_CONFIRMED :
 				   EVC_TRANSACTION_AMENDED, transaction->connector_id,

@@ -397,7 +397,8 @@ may_stop(EvcCall *call, const char *consumer_key,
 
 		if (evc_auth_is_accepted(auth, call->now) &&
 			auth->parent_id_tag != NULL &&
-			pg_strcasecmp(auth->parent_id_tag, its.parent_id_tag) == 0)
+			evc_auth_compare_tags(auth->parent_id_tag,
+								  its.parent_id_tag) == 0)
 			return true;
 	}
 	return false;

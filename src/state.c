@@ -148,7 +148,7 @@ evc_charge_point_state(PG_FUNCTION_ARGS)
 static int
 compare_auth_list(const void *a, const void *b)
 {
-	return pg_strcasecmp((*(AuthListEntry *const *) a)->key,
+	return evc_auth_compare_tags((*(AuthListEntry *const *) a)->key,
 						 (*(AuthListEntry *const *) b)->key);
 }
 
@@ -396,12 +396,12 @@ check_state(const State *state)
 		evc_check_length(psprintf("%s.public_key", field),
 						 entry->value->public_key, 0, EVC_MAX_CONSUMER_KEY);
 		if (i > 0 &&
-			pg_strcasecmp(entry->key, state->auth_list[i - 1]->key) == 0)
+			evc_auth_compare_tags(entry->key, state->auth_list[i - 1]->key) == 0)
 			evc_check_failed("auth_list", entry->key,
 							 "Id tags that differ in case only are the same tag (OCPP CiString).");
 		if (data == NULL)
 			continue;
-		if (*data->idtag && pg_strcasecmp(data->idtag, entry->key) != 0)
+		if (*data->idtag && evc_auth_compare_tags(data->idtag, entry->key) != 0)
 			evc_check_failed(psprintf("%s.auth_data.idTag", field),
 							 data->idtag, "It must be the key of its entry.");
 		if (data->idtaginfo == NULL)
@@ -558,6 +558,22 @@ end_what_is_not_open(Loading *loading)
 }
 
 /*
+ * free_tag
+ *		Untie the entry of the tag that a transaction had, on the list or not.
+ */
+static void
+free_tag(EvcCall *call, const EvcTransaction *transaction)
+{
+	EvcAuth		auth;
+
+	if (!evc_store_read_auth(&call->store, transaction->id_tag, &auth) ||
+		auth.transaction_id != transaction->transaction_id)
+		return;
+	auth.transaction_id = 0;
+	evc_store_update_auth(&call->store, &auth);
+}
+
+/*
  * load_transaction
  *		Add or amend one transaction.
  */
@@ -633,6 +649,10 @@ load_transaction(Loading *loading, const TransactionsEntry *entry)
 		(t.end_meter == was.end_meter ||
 		 (t.end_meter == 0 && was.end_meter == EVC_NO_METER)))
 		return;
+
+	if (known && was.ended_at == EVC_NO_TIME && was.id_tag != NULL &&
+		(t.id_tag == NULL || evc_auth_compare_tags(t.id_tag, was.id_tag) != 0))
+		free_tag(call, &was);
 
 	if (!known)
 	{
@@ -783,7 +803,7 @@ uses_tag(EvcCall *call, int32 transaction_id, const char *id_tag)
 									  &transaction) &&
 		transaction.ended_at == EVC_NO_TIME &&
 		transaction.id_tag != NULL &&
-		pg_strcasecmp(transaction.id_tag, id_tag) == 0;
+		evc_auth_compare_tags(transaction.id_tag, id_tag) == 0;
 }
 
 /*
@@ -872,6 +892,8 @@ load_auth_list(Loading *loading)
 	}
 	if (call->row.last_event_id == events && same_version)
 		return;
+	if (!same_version)
+		evc_store_renumber_auth(&call->store, call->row.auth_list_version);
 	call->row.auth_list_kept_from = call->row.auth_list_version;
 	evc_store_forget_removed_auth(&call->store, PG_INT32_MAX);
 }

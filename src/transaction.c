@@ -160,8 +160,7 @@ evc_transaction_reopen(EvcCall *call, EvcTransaction *transaction)
 	EvcTransaction other;
 	EvcAuth		auth;
 
-	if (transaction->connector_id <= 0 ||
-		evc_store_find_open_transaction(&call->store,
+	if (evc_store_find_open_transaction(&call->store,
 										transaction->connector_id, &other))
 		return false;
 

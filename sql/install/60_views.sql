@@ -487,12 +487,13 @@ SELECT now() AS observed_at,
 	e.events_24h,
 	e.anomalies_24h,
 	e.newest_event_at,
-	evcharge.notify_mode() AS notify_mode,
+	split_part(m.mode, ': ', 1) AS notify_mode,
 	round(pg_notification_queue_usage()::numeric * 100, 2)
 		AS notification_queue_percent,
 	(SELECT extversion FROM pg_extension WHERE extname = 'evcharge')
 		AS extension_version,
-	evcharge.tables_version() AS tables_version
+	evcharge.tables_version() AS tables_version,
+	nullif(split_part(m.mode, ': ', 2), '') AS notify_reason
 FROM (
 	SELECT count(*) AS charge_points,
 		count(*) FILTER (WHERE connection = 'online') AS charge_points_online,
@@ -529,7 +530,8 @@ FROM (
 					max(recorded_at) AS newest_at
 				FROM evcharge.event
 				WHERE charge_point_id = c.charge_point_id
-					AND event_id > coalesce(before.event_id, 0)) recent) e;
+					AND event_id > coalesce(before.event_id, 0)) recent) e
+	CROSS JOIN evcharge.notify_mode() AS m (mode);
 
 COMMENT ON VIEW evcharge.gateway_health IS 'One row: how the gateway and its charge points stand';
 COMMENT ON COLUMN evcharge.gateway_health.observed_at IS 'Now';
@@ -549,14 +551,18 @@ COMMENT ON COLUMN evcharge.gateway_health.unconfirmed_transactions IS 'Number of
 COMMENT ON COLUMN evcharge.gateway_health.events_24h IS 'Number of events recorded in the last 24 hours';
 COMMENT ON COLUMN evcharge.gateway_health.anomalies_24h IS 'Number of anomalies among them';
 COMMENT ON COLUMN evcharge.gateway_health.newest_event_at IS 'When the newest event was recorded; NULL if there is none';
-COMMENT ON COLUMN evcharge.gateway_health.notify_mode IS 'How changes are announced: evcharge.notify as it is in force';
+COMMENT ON COLUMN evcharge.gateway_health.notify_mode IS 'How changes are announced now: announcer, commit or off; see evcharge.notify';
 COMMENT ON COLUMN evcharge.gateway_health.notification_queue_percent IS 'How full the server''s notification queue is, in percent; it grows while a listener sits in a transaction';
 COMMENT ON COLUMN evcharge.gateway_health.extension_version IS 'Version of the extension in this database';
 COMMENT ON COLUMN evcharge.gateway_health.tables_version IS 'Version of its tables';
+COMMENT ON COLUMN evcharge.gateway_health.notify_reason IS 'Why that is not what evcharge.notify says; NULL if it is';
 
 -- Rules across rows: what the functions keep true and no constraint can.
 -- Everything is grouped or joined as a whole, never row by row, so that it
 -- stays fast with millions of rows.
+--
+-- Old events may be purged.  So what a history must have is asked only of a
+-- charge point whose event 1 is still there.
 CREATE OR REPLACE VIEW evcharge.integrity AS
 SELECT 'charge point exists' AS rule,
 	r.charge_point_id,
@@ -565,27 +571,223 @@ SELECT 'charge point exists' AS rule,
 	format('Table %s has rows (%s) of this charge point, which does not exist.',
 		r.in_table, r.how_many) AS detail
 FROM (
-	SELECT 'connector' AS in_table, charge_point_id, count(*) AS how_many
-	FROM evcharge.connector GROUP BY charge_point_id
+	SELECT 'connector' AS in_table, r.charge_point_id, count(*) AS how_many
+	FROM evcharge.connector r
+	WHERE NOT EXISTS (
+		SELECT FROM evcharge.charge_point p
+		WHERE p.charge_point_id = r.charge_point_id)
+	GROUP BY r.charge_point_id
 	UNION ALL
-	SELECT 'transaction', charge_point_id, count(*)
-	FROM evcharge.transaction GROUP BY charge_point_id
+	SELECT 'transaction', r.charge_point_id, count(*)
+	FROM evcharge.transaction r
+	WHERE NOT EXISTS (
+		SELECT FROM evcharge.charge_point p
+		WHERE p.charge_point_id = r.charge_point_id)
+	GROUP BY r.charge_point_id
 	UNION ALL
-	SELECT 'auth', charge_point_id, count(*)
-	FROM evcharge.auth GROUP BY charge_point_id
+	SELECT 'auth', r.charge_point_id, count(*)
+	FROM evcharge.auth r
+	WHERE NOT EXISTS (
+		SELECT FROM evcharge.charge_point p
+		WHERE p.charge_point_id = r.charge_point_id)
+	GROUP BY r.charge_point_id
 	UNION ALL
-	SELECT 'event', charge_point_id, count(*)
-	FROM evcharge.event GROUP BY charge_point_id
+	SELECT 'event', r.charge_point_id, count(*)
+	FROM evcharge.event r
+	WHERE NOT EXISTS (
+		SELECT FROM evcharge.charge_point p
+		WHERE p.charge_point_id = r.charge_point_id)
+	GROUP BY r.charge_point_id
 	UNION ALL
-	SELECT 'meter_sample', charge_point_id, count(*)
-	FROM evcharge.meter_sample GROUP BY charge_point_id
+	SELECT 'meter_sample', r.charge_point_id, count(*)
+	FROM evcharge.meter_sample r
+	WHERE NOT EXISTS (
+		SELECT FROM evcharge.charge_point p
+		WHERE p.charge_point_id = r.charge_point_id)
+	GROUP BY r.charge_point_id
 	UNION ALL
-	SELECT 'gateway_log', charge_point_id, count(*)
-	FROM evcharge.gateway_log GROUP BY charge_point_id) r
-WHERE NOT EXISTS (
-	SELECT FROM evcharge.charge_point p
-	WHERE p.charge_point_id = r.charge_point_id)
+	SELECT 'gateway_log', r.charge_point_id, count(*)
+	FROM evcharge.gateway_log r
+	WHERE NOT EXISTS (
+		SELECT FROM evcharge.charge_point p
+		WHERE p.charge_point_id = r.charge_point_id)
+	GROUP BY r.charge_point_id) r
 UNION ALL
+-- What a row says by itself.  Each table is read once, so a row that violates
+-- several of these rules shows the first of them.
+SELECT p.rule, p.charge_point_id, NULL, NULL,
+	format('Registered at %L, booted at %L, seen at %L; status %L since %L, reported at %L; list version %s, kept from version %s.',
+		p.registered_at, p.booted_at, p.last_seen_at, p.status, p.status_since,
+		p.status_reported_at, p.auth_list_version, p.auth_list_kept_from)
+FROM (
+	SELECT charge_point_id, registered_at, booted_at, last_seen_at, status,
+		status_since, status_reported_at, auth_list_version,
+		auth_list_kept_from,
+		CASE
+		WHEN NOT isfinite(status_since) OR NOT isfinite(status_reported_at)
+			OR NOT isfinite(registered_at) OR NOT isfinite(booted_at)
+			OR NOT isfinite(last_seen_at)
+		THEN 'times are finite'
+		WHEN booted_at > coalesce(last_seen_at, '-infinity')
+		THEN 'seen when it booted'
+		WHEN status IS NOT NULL AND status_since IS NULL
+			OR (status_since IS NULL) <> (status_reported_at IS NULL)
+			OR status_since > status_reported_at
+		THEN 'status has its times'
+		WHEN auth_list_kept_from NOT BETWEEN 0 AND auth_list_version
+		THEN 'auth list is kept from a version of it'
+		END AS rule
+	FROM evcharge.charge_point) p
+WHERE p.rule IS NOT NULL
+UNION ALL
+SELECT c.rule, c.charge_point_id, c.connector_id, NULL,
+	format('Status %L since %L, reported at %L; before the fault %L.',
+		c.status, c.status_since, c.reported_at, c.status_before_fault)
+FROM (
+	SELECT charge_point_id, connector_id, status, status_since, reported_at,
+		status_before_fault,
+		CASE
+		WHEN connector_id < 1
+		THEN 'ids count from 1'
+		WHEN NOT isfinite(status_since) OR NOT isfinite(reported_at)
+		THEN 'times are finite'
+		WHEN status IS NOT NULL AND status_since IS NULL
+			OR (status_since IS NULL) <> (reported_at IS NULL)
+			OR status_since > reported_at
+		THEN 'status has its times'
+		WHEN status_before_fault IS NOT NULL
+			AND status IS DISTINCT FROM 'Faulted'
+			OR status_before_fault = 'Faulted'
+		THEN 'status before a fault'
+		END AS rule
+	FROM evcharge.connector) c
+WHERE c.rule IS NOT NULL
+UNION ALL
+SELECT t.rule, t.charge_point_id, t.connector_id, t.transaction_id,
+	format('From %L to %L, confirmed at %L; stop reason %L, forced %s; %s of 4 parts of a progress, at %L.',
+		t.started_at, t.ended_at, t.confirmed_at, t.stop_reason, t.forced,
+		num_nonnulls(t.current_offered, t.current_unit,
+			t.voltage_offered, t.voltage_unit), t.progress_at)
+FROM (
+	SELECT charge_point_id, connector_id, transaction_id, started_at, ended_at,
+		confirmed_at, stop_reason, forced, current_offered, current_unit,
+		voltage_offered, voltage_unit, progress_at,
+		CASE
+		WHEN transaction_id < 1
+		THEN 'ids count from 1'
+		WHEN NOT isfinite(started_at) OR NOT isfinite(confirmed_at)
+			OR NOT isfinite(ended_at) OR NOT isfinite(progress_at)
+		THEN 'times are finite'
+		WHEN forced AND stop_reason <> 'Other'
+			OR stop_reason NOT IN ('DeAuthorized', 'EmergencyStop',
+				'EVDisconnected', 'HardReset', 'Local', 'Other', 'PowerLoss',
+				'Reboot', 'Remote', 'SoftReset', 'UnlockCommand')
+		THEN 'stop reason'
+		WHEN num_nulls(current_offered, current_unit, voltage_offered,
+				voltage_unit) NOT IN (0, 4)
+			OR progress_at IS NOT NULL AND current_unit IS NULL
+		THEN 'progress is whole'
+		END AS rule
+	FROM evcharge.transaction) t
+WHERE t.rule IS NOT NULL
+UNION ALL
+SELECT 'times are finite', a.charge_point_id, NULL, a.transaction_id,
+	format('The auth entry of list version %s expires at %L and left at %L.',
+		a.list_version, a.expires_at, a.removed_at)
+FROM evcharge.auth a
+WHERE NOT isfinite(a.expires_at) OR NOT isfinite(a.removed_at)
+UNION ALL
+SELECT e.rule, e.charge_point_id, e.connector_id, e.transaction_id,
+	format('Event %s of kind %s, from %L to %L, happened at %L and was recorded at %L.',
+		e.event_id, e.kind, e.old_value, e.new_value, e.occurred_at, e.recorded_at)
+FROM (
+	SELECT charge_point_id, event_id, kind, connector_id, transaction_id,
+		old_value, new_value, occurred_at, recorded_at,
+		CASE
+		WHEN event_id < 1
+		THEN 'ids count from 1'
+		WHEN NOT isfinite(occurred_at) OR NOT isfinite(recorded_at)
+		THEN 'times are finite'
+		WHEN (event_id = 1) <> (kind = 'registered')
+		THEN 'first event is the registration'
+		WHEN kind IN ('transaction_started', 'transaction_confirmed',
+			'transaction_progress', 'transaction_amended',
+			'transaction_ended', 'transaction_reopened')
+		THEN CASE
+			WHEN connector_id IS NULL OR transaction_id IS NULL
+			THEN 'event concerns what its kind says'
+			WHEN kind IN ('transaction_ended', 'transaction_progress')
+				AND new_value IS NULL
+			THEN 'event has values of its kind'
+			END
+		WHEN kind IN ('connector_status', 'charge_point_status')
+		THEN CASE
+			WHEN (connector_id IS NULL) <> (kind = 'charge_point_status')
+				OR transaction_id IS NOT NULL
+			THEN 'event concerns what its kind says'
+			WHEN old_value IS NOT DISTINCT FROM new_value
+				OR old_value <> ALL (
+				(SELECT enum_range(NULL::evcharge.connector_status)::text[])::text[])
+				OR new_value <> ALL (
+				(SELECT enum_range(NULL::evcharge.connector_status)::text[])::text[])
+			THEN 'event has values of its kind'
+			END
+		WHEN kind IN ('auth_added', 'auth_changed', 'auth_removed')
+		THEN CASE
+			WHEN connector_id IS NOT NULL
+			THEN 'event concerns what its kind says'
+			WHEN old_value <> ALL (
+				(SELECT enum_range(NULL::evcharge.authorization_status)::text[])::text[])
+				OR new_value <> ALL (
+				(SELECT enum_range(NULL::evcharge.authorization_status)::text[])::text[])
+			THEN 'event has values of its kind'
+			END
+		WHEN kind IN ('connector_added', 'connector_removed')
+		THEN CASE
+			WHEN connector_id IS NULL OR transaction_id IS NOT NULL
+			THEN 'event concerns what its kind says'
+			END
+		WHEN kind IN ('registered', 'booted', 'registration_changed',
+			'state_loaded', 'log')
+		THEN CASE
+			WHEN connector_id IS NOT NULL OR transaction_id IS NOT NULL
+			THEN 'event concerns what its kind says'
+			WHEN kind NOT IN ('state_loaded', 'log') AND coalesce(
+				old_value IS NOT DISTINCT FROM new_value
+				OR new_value <> ALL (
+				(SELECT enum_range(NULL::evcharge.registration_status)::text[])::text[]),
+				true)
+			THEN 'event has values of its kind'
+			END
+		WHEN kind <> 'anomaly'
+		THEN 'event is of a known kind'
+		WHEN detail IS NULL
+		THEN 'event has values of its kind'
+		END AS rule
+	FROM evcharge.event) e
+WHERE e.rule IS NOT NULL
+UNION ALL
+SELECT m.rule, m.charge_point_id, NULL, m.transaction_id,
+	format('The sample is of %L.', m.sampled_at)
+FROM (
+	SELECT charge_point_id, transaction_id, sampled_at,
+		CASE
+		-- 0 where the report named none
+		WHEN transaction_id < 0
+		THEN 'ids count from 1'
+		WHEN NOT isfinite(sampled_at)
+		THEN 'times are finite'
+		END AS rule
+	FROM evcharge.meter_sample) m
+WHERE m.rule IS NOT NULL
+UNION ALL
+SELECT 'times are finite', l.charge_point_id, NULL, NULL,
+	format('Log entry %s was logged at %L and recorded at %L.', l.event_id,
+		l.logged_at, l.recorded_at)
+FROM evcharge.gateway_log l
+WHERE NOT isfinite(l.logged_at) OR NOT isfinite(l.recorded_at)
+UNION ALL
+-- Connectors and transactions: each names the other while it is open.
 SELECT 'connector has its transaction',
 	c.charge_point_id, c.connector_id, c.transaction_id,
 	'The connector names a transaction that is not an open one of its own.'
@@ -610,9 +812,20 @@ WHERE t.ended_at IS NULL
 			AND c.connector_id = t.connector_id
 			AND c.transaction_id = t.transaction_id)
 UNION ALL
+SELECT 'last transaction id',
+	t.charge_point_id, NULL, max(t.transaction_id),
+	format('%s transactions, up to id %s, are newer than the last, id %s, though ids have not wrapped.',
+		count(*), max(t.transaction_id), p.last_transaction_id)
+FROM evcharge.transaction t
+	JOIN evcharge.charge_point p ON p.charge_point_id = t.charge_point_id
+WHERE t.transaction_id > p.last_transaction_id
+	AND NOT p.transaction_ids_wrapped
+GROUP BY t.charge_point_id, p.last_transaction_id
+UNION ALL
+-- Authorization lists
 SELECT 'auth entry has its transaction',
 	a.charge_point_id, NULL, a.transaction_id,
-	format('The auth entry of list version %s names a transaction that is not open.',
+	format('The auth entry of list version %s names a transaction that is not an open one with its tag.',
 		a.list_version)
 FROM evcharge.auth a
 WHERE a.transaction_id IS NOT NULL
@@ -620,32 +833,29 @@ WHERE a.transaction_id IS NOT NULL
 		SELECT FROM evcharge.transaction t
 		WHERE t.charge_point_id = a.charge_point_id
 			AND t.transaction_id = a.transaction_id
+			AND lower(t.id_tag COLLATE "C") = lower(a.id_tag COLLATE "C")
 			AND t.ended_at IS NULL)
 UNION ALL
 SELECT 'auth list version',
 	a.charge_point_id, NULL, NULL,
-	format('%s auth entries, up to list version %s, are newer than the list, version %s.',
-		count(*), max(a.list_version), p.auth_list_version)
+	format('%s auth entries are of versions %s to %s, which a list of version %s cannot have.',
+		count(*), min(a.list_version), max(a.list_version), p.auth_list_version)
 FROM evcharge.auth a
 	JOIN evcharge.charge_point p ON p.charge_point_id = a.charge_point_id
-WHERE a.list_version > p.auth_list_version
+WHERE a.list_version NOT BETWEEN 0 AND p.auth_list_version
 GROUP BY a.charge_point_id, p.auth_list_version
 UNION ALL
-SELECT 'times are finite',
-	t.charge_point_id, t.connector_id, t.transaction_id,
-	format('The transaction lasts from %s to %s.', t.started_at, t.ended_at)
-FROM evcharge.transaction t
-WHERE NOT isfinite(t.started_at) OR NOT isfinite(t.ended_at)
+SELECT 'auth entries that left are needed',
+	a.charge_point_id, NULL, NULL,
+	format('%s auth entries left the list by version %s, but it is kept from version %s on.',
+		count(*), max(a.list_version), p.auth_list_kept_from)
+FROM evcharge.auth a
+	JOIN evcharge.charge_point p ON p.charge_point_id = a.charge_point_id
+WHERE a.removed_at IS NOT NULL
+	AND a.list_version <= p.auth_list_kept_from
+GROUP BY a.charge_point_id, p.auth_list_kept_from
 UNION ALL
-SELECT 'status before a fault',
-	c.charge_point_id, c.connector_id, NULL,
-	format('The connector is not Faulted, but %s, and has a status before the fault, %s.',
-		coalesce(c.status::text, 'without a status'), c.status_before_fault)
-FROM evcharge.connector c
-WHERE c.status_before_fault IS NOT NULL
-	AND c.status IS DISTINCT FROM 'Faulted'
-UNION ALL
--- Old events may be purged, so a gap counts only above the oldest.
+-- Events
 SELECT 'event ids have no gap',
 	e.charge_point_id, NULL, NULL,
 	format('There are %s events from id %s to %s; the newest should be %s.',
@@ -663,17 +873,123 @@ SELECT 'log entry has its event',
 	l.charge_point_id, NULL, NULL,
 	format('Log entry %s has no event of kind log.', l.event_id)
 FROM evcharge.gateway_log l
-	LEFT JOIN (
-		SELECT charge_point_id, min(event_id) AS oldest
+WHERE NOT EXISTS (
+		SELECT FROM evcharge.event e
+		WHERE e.charge_point_id = l.charge_point_id
+			AND e.event_id = l.event_id
+			AND e.kind = 'log')
+	AND EXISTS (
+		SELECT FROM evcharge.event e
+		WHERE e.charge_point_id = l.charge_point_id
+			AND e.event_id <= l.event_id)
+UNION ALL
+SELECT 'registration is the newest',
+	p.charge_point_id, NULL, NULL,
+	format('The charge point is %s, but event %s made it %s.',
+		p.registration, e.event_id, e.new_value)
+FROM evcharge.charge_point p
+	JOIN (
+		SELECT DISTINCT ON (charge_point_id) charge_point_id, event_id, new_value
 		FROM evcharge.event
-		GROUP BY charge_point_id) e
-		ON e.charge_point_id = l.charge_point_id
-WHERE l.event_id >= e.oldest
-	AND NOT EXISTS (
-		SELECT FROM evcharge.event v
-		WHERE v.charge_point_id = l.charge_point_id
-			AND v.event_id = l.event_id
-			AND v.kind = 'log');
+		WHERE kind IN ('registered', 'registration_changed')
+		ORDER BY charge_point_id, event_id DESC) e
+		ON e.charge_point_id = p.charge_point_id
+WHERE e.new_value IS DISTINCT FROM p.registration::text
+UNION ALL
+SELECT 'boot is the newest',
+	p.charge_point_id, NULL, NULL,
+	format('The charge point booted at %L, but event %s was at %L.',
+		p.booted_at, e.event_id, e.occurred_at)
+FROM evcharge.charge_point p
+	JOIN (
+		SELECT DISTINCT ON (charge_point_id) charge_point_id, event_id, occurred_at
+		FROM evcharge.event
+		WHERE kind = 'booted'
+		ORDER BY charge_point_id, event_id DESC) e
+		ON e.charge_point_id = p.charge_point_id
+WHERE e.occurred_at IS DISTINCT FROM p.booted_at
+UNION ALL
+SELECT 'status has its event',
+	r.charge_point_id, r.connector_id, NULL,
+	format('No event tells of status %s, entered at %L.', r.status, r.status_since)
+FROM (
+	SELECT charge_point_id, 'charge_point_status' AS kind,
+		NULL::int4 AS connector_id, status::text, status_since
+	FROM evcharge.charge_point
+	WHERE status IS NOT NULL
+	UNION ALL
+	SELECT charge_point_id, 'connector_status', connector_id, status::text,
+		status_since
+	FROM evcharge.connector
+	WHERE status IS NOT NULL) r
+	JOIN evcharge.event first ON first.charge_point_id = r.charge_point_id
+		AND first.event_id = 1
+WHERE NOT EXISTS (
+	SELECT FROM evcharge.event e
+	WHERE e.charge_point_id = r.charge_point_id
+		AND e.kind = r.kind
+		AND e.kind IN ('connector_status', 'charge_point_status')
+		AND coalesce(e.connector_id, 0) = coalesce(r.connector_id, 0)
+		AND e.new_value = r.status
+		AND e.occurred_at = r.status_since)
+UNION ALL
+SELECT 'connector has its events',
+	r.charge_point_id, r.connector_id, NULL,
+	format('Events that add the connector less those that remove it: %s too %s.',
+		abs(r.balance), CASE WHEN r.balance > 0 THEN 'few' ELSE 'many' END)
+FROM (
+	SELECT charge_point_id, connector_id, sum(n) AS balance
+	FROM (
+		SELECT charge_point_id, connector_id, 1 AS n
+		FROM evcharge.connector
+		UNION ALL
+		SELECT charge_point_id, connector_id,
+			CASE kind WHEN 'connector_added' THEN -1 ELSE 1 END
+		FROM evcharge.event
+		WHERE kind IN ('connector_added', 'connector_removed')) u
+	GROUP BY charge_point_id, connector_id) r
+	JOIN evcharge.event first ON first.charge_point_id = r.charge_point_id
+		AND first.event_id = 1
+WHERE r.balance <> 0
+UNION ALL
+SELECT 'auth list has its events',
+	r.charge_point_id, NULL, NULL,
+	format('Events that add an entry to the list less those that remove one: %s too %s.',
+		abs(r.balance), CASE WHEN r.balance > 0 THEN 'few' ELSE 'many' END)
+FROM (
+	SELECT charge_point_id, sum(n) AS balance
+	FROM (
+		SELECT charge_point_id, 1 AS n
+		FROM evcharge.auth
+		WHERE removed_at IS NULL
+		UNION ALL
+		SELECT charge_point_id, CASE kind WHEN 'auth_added' THEN -1 ELSE 1 END
+		FROM evcharge.event
+		WHERE kind IN ('auth_added', 'auth_removed')) u
+	GROUP BY charge_point_id) r
+	JOIN evcharge.event first ON first.charge_point_id = r.charge_point_id
+		AND first.event_id = 1
+WHERE r.balance <> 0
+UNION ALL
+SELECT 'transaction has its events',
+	t.charge_point_id, t.connector_id, t.transaction_id,
+	format('The transaction has no event of kind %s.', t.kind)
+FROM (
+	SELECT charge_point_id, connector_id, transaction_id,
+		'transaction_started' AS kind
+	FROM evcharge.transaction
+	UNION ALL
+	SELECT charge_point_id, connector_id, transaction_id, 'transaction_ended'
+	FROM evcharge.transaction
+	WHERE ended_at IS NOT NULL) t
+	JOIN evcharge.event first ON first.charge_point_id = t.charge_point_id
+		AND first.event_id = 1
+WHERE NOT EXISTS (
+	SELECT FROM evcharge.event e
+	WHERE e.charge_point_id = t.charge_point_id
+		AND e.transaction_id = t.transaction_id
+		AND e.kind = t.kind
+		AND e.kind IN ('transaction_started', 'transaction_ended'));
 
 COMMENT ON VIEW evcharge.integrity IS 'One row per violated rule, none when all is well; see check_integrity()';
 COMMENT ON COLUMN evcharge.integrity.rule IS 'The rule, in words';

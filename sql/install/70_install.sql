@@ -83,6 +83,7 @@ RETURNS TABLE (
 	detail text)
 LANGUAGE plpgsql STABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
+SET jit = off		-- so many branches take longer to compile than to run
 AS $$
 BEGIN
 	IF to_regclass('evcharge.integrity') IS NULL THEN

@@ -18,6 +18,16 @@ SELECT "from", string_agg(allowed::text, ',' ORDER BY "to") AS "to: in the same 
 FROM walked GROUP BY "from" ORDER BY "from";
 SELECT sum(allowed) AS allowed, count(*) AS pairs FROM walked;
 
+-- The same table as a file, where that is at hand: no pair differs.
+\set table `cat "${EVCHARGE_SHARED:-../shared}/data/ocpp16_connector_transitions.csv" 2>/dev/null || true`
+SELECT w."from", w."to", w.allowed, l.cells[p.place] AS allowed_in_file
+FROM walked w
+	JOIN (SELECT string_to_array(line, ',') AS cells FROM string_to_table(:'table', E'\n') line) l
+		ON l.cells[1] = w."from"::text
+	JOIN (SELECT name, place FROM unnest(string_to_array(split_part(:'table', E'\n', 1), ',')) WITH ORDINALITY h (name, place)) p
+		ON p.name = w."to"::text
+WHERE l.cells[p.place] IS DISTINCT FROM w.allowed::text;
+
 -- whatever was reported is recorded, allowed or not
 SELECT count(*) FROM pair JOIN evcharge.connector c ON c.connector_id = pair.connector
 WHERE c.charge_point_id = 'FSM' AND c.status = pair."to"
