@@ -28,9 +28,11 @@ EXTRA_CLEAN  = $(GENERATED) $(GENERATED:.c=.h) $(OBJS:.o=.d)
 
 REGRESS      = install prepare message message_json message_operators fsm \
                boot connector authorize charging transaction_report progress \
-               repetition expire state auth_list envelope batch events contract search_path views access
+               repetition expire state auth_list envelope batch events contract search_path views access \
+               integrity
 REGRESS_OPTS = --inputdir=test --load-extension=evcharge
-ISOLATION      = start_race boot_race notify
+ISOLATION      = start_race stop_race report_race state_race auth_race \
+                 boot_race batch_race expire_race notify
 ISOLATION_OPTS = --inputdir=test --outputdir=. --load-extension=evcharge
 TAP_TESTS    = 1
 PROVE_TESTS  = test/t/*.pl
