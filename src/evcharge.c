@@ -6,6 +6,7 @@
 
 #include "fmgr.h"
 
+#include "announcer.h"
 #include "guc.h"
 #include "store.h"
 
@@ -15,11 +16,13 @@ void		_PG_init(void);
 
 /*
  * _PG_init
- *		Make the library ready: settings first, then what watches the tables.
+ *		Make the library ready: settings first, then what watches the tables and
+ *		what announces.
  */
 void
 _PG_init(void)
 {
 	evc_guc_init();
 	evc_store_init();
+	evc_announcer_init();
 }

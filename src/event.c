@@ -43,6 +43,24 @@ evc_event_kind_name(EvcEventKind kind)
 }
 
 /*
+ * evc_event_kind_parse
+ *		Read a kind as the event table spells it; false if it is none.
+ */
+bool
+evc_event_kind_parse(const char *name, EvcEventKind *kind)
+{
+	for (size_t i = 0; i < lengthof(kinds); i++)
+	{
+		if (strcmp(name, kinds[i].name) == 0)
+		{
+			*kind = (EvcEventKind) i;
+			return true;
+		}
+	}
+	return false;
+}
+
+/*
  * evc_event_subject
  *		Return what an event is about.
  *

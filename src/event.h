@@ -60,6 +60,7 @@ typedef struct EvcEvent
 #define EVC_NO_ID	PG_INT32_MIN
 
 extern const char *evc_event_kind_name(EvcEventKind kind);
+extern bool evc_event_kind_parse(const char *name, EvcEventKind *kind);
 extern EvcSubject evc_event_subject(const EvcEvent *event);
 
 #endif							/* EVC_EVENT_H */

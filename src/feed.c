@@ -10,8 +10,9 @@
  * snapshot that is being read and the place in it.
  *
  * Transaction ids mean nothing in another cluster.  After a restore the events
- * of the old one are still told by its system identifier, no new ones come to
- * them, and they are read to their end before those of this cluster.
+ * of the old one are still told by its system identifier, and they are read
+ * before those of this cluster.  A cursor has a place in each cluster of which
+ * anything was read, for a database may also come back to where it was.
  */
 #include "postgres.h"
 
@@ -24,9 +25,10 @@
 #include "utils/snapmgr.h"
 
 #include "errors.h"
-#include "store.h"
+#include "feed.h"
 
-#define CURSOR_VERSION	"1"
+/* In version 1 a cursor had a place in one cluster, and read those before it. */
+#define CURSOR_VERSION	'2'
 #define END_OF_XIDS		PG_UINT64_MAX
 
 /* Transactions that are seen: those below "end" but for the ones in "running". */
@@ -37,8 +39,17 @@ typedef struct Seen
 	int			count;
 } Seen;
 
+/* What was read of a cluster. */
+typedef struct Place
+{
+	int64		cluster;
+	Seen		read;
+} Place;
+
 typedef struct Cursor
 {
+	bool		old;			/* of version 1 */
+	List	   *others;			/* places in other clusters than this one: */
 	int64		cluster;
 	Seen		read;			/* all of this was read */
 	bool		reading;		/* and of that, all up to a place: */
@@ -49,7 +60,6 @@ typedef struct Cursor
 } Cursor;
 
 static const Seen nothing = {0, NULL, 0};
-static const Seen everything = {END_OF_XIDS, NULL, 0};
 
 /*
  * widen
@@ -166,10 +176,19 @@ static char *
 write_cursor(const Cursor *cursor)
 {
 	StringInfoData out;
+	ListCell   *lc;
 
 	initStringInfo(&out);
-	appendStringInfo(&out, CURSOR_VERSION "/" INT64_FORMAT "/",
-					 cursor->cluster);
+	appendStringInfo(&out, "%c/", CURSOR_VERSION);
+	foreach(lc, cursor->others)
+	{
+		const Place *place = lfirst(lc);
+
+		appendStringInfo(&out, INT64_FORMAT "/", place->cluster);
+		write_seen(&out, &place->read);
+		appendStringInfoChar(&out, ';');
+	}
+	appendStringInfo(&out, INT64_FORMAT "/", cursor->cluster);
 	write_seen(&out, &cursor->read);
 	if (cursor->reading)
 	{
@@ -249,6 +268,24 @@ read_seen(const char **p, Seen *seen)
 }
 
 /*
+ * read_place
+ *		Read what a cursor says was read of a cluster.
+ */
+static bool
+read_place(const char **p, int64 *cluster, Seen *seen)
+{
+	bool		negative = **p == '-';
+	uint64		number;
+
+	if (negative)
+		(*p)++;
+	if (!read_number(p, &number) || !read_slash(p) || !read_seen(p, seen))
+		return false;
+	*cluster = (int64) (negative ? -number : number);
+	return true;
+}
+
+/*
  * read_cursor
  *		Read a cursor, or raise an error.
  */
@@ -258,18 +295,24 @@ read_cursor(const char *text)
 	Cursor		cursor = {0};
 	const char *p = text;
 	uint64		number;
-	bool		negative;
 
-	if (strncmp(p, CURSOR_VERSION "/", 2) != 0)
+	cursor.old = *p == '1';
+	if ((!cursor.old && *p != CURSOR_VERSION) || *++p != '/')
 		bad_cursor(text);
-	p += 2;
-	negative = *p == '-';
-	if (negative)
+	p++;
+	if (!read_place(&p, &cursor.cluster, &cursor.read))
+		bad_cursor(text);
+	while (*p == ';' && !cursor.old)
+	{
+		Place	   *place = palloc(sizeof(Place));
+
+		place->cluster = cursor.cluster;
+		place->read = cursor.read;
+		cursor.others = lappend(cursor.others, place);
 		p++;
-	if (!read_number(&p, &number) || !read_slash(&p) ||
-		!read_seen(&p, &cursor.read))
-		bad_cursor(text);
-	cursor.cluster = (int64) (negative ? -number : number);
+		if (!read_place(&p, &cursor.cluster, &cursor.read))
+			bad_cursor(text);
+	}
 
 	cursor.reading = *p != '\0';
 	if (!cursor.reading)
@@ -283,52 +326,70 @@ read_cursor(const char *text)
 	return cursor;
 }
 
-/* A call of events_since(): where it reads, and what it may still return. */
+/*
+ * A reading: where it is, how many events it may still give, and to whom: to
+ * "rows" or, if that is NULL, to "events".
+ */
 typedef struct Feed
 {
-	EvcStore	store;
-	ReturnSetInfo *rsinfo;
+	EvcStore   *store;
 	Cursor		cursor;
 	int64		left;
+	ReturnSetInfo *rows;
+	List	   *events;
 } Feed;
 
 /*
+ * put_row
+ *		Return an event as a row, with the cursor behind it.
+ */
+static void
+put_row(Feed *feed, const EvcFeedEvent *event)
+{
+	Datum		values[EVC_FEED_COLUMNS + 1];
+	bool		nulls[EVC_FEED_COLUMNS + 1];
+
+	memcpy(values, event->values, sizeof(event->values));
+	memcpy(nulls, event->isnull, sizeof(event->isnull));
+	values[EVC_FEED_COLUMNS] =
+		CStringGetTextDatum(write_cursor(&feed->cursor));
+	nulls[EVC_FEED_COLUMNS] = false;
+	tuplestore_putvalues(feed->rows->setResult, feed->rows->setDesc, values,
+						 nulls);
+}
+
+/*
  * put_events
- *		Return events as rows, each with the cursor behind it.
+ *		Give events, and move the cursor behind each.
  *
  * "last" says that nothing is left of the snapshot that is being read, so the
- * cursor of the last row need not remember a place in it.
+ * cursor behind the last event need not remember a place in it.
  */
 static void
 put_events(Feed *feed, List *events, bool last)
 {
+	Cursor	   *cursor = &feed->cursor;
 	ListCell   *lc;
 
 	foreach(lc, events)
 	{
 		EvcFeedEvent *event = lfirst(lc);
-		Cursor		behind = feed->cursor;
-		Datum		values[EVC_FEED_COLUMNS + 1];
-		bool		nulls[EVC_FEED_COLUMNS + 1];
 
 		if (last && event == llast(events))
 		{
-			behind.read = behind.now;
-			behind.reading = false;
+			cursor->read = cursor->now;
+			cursor->reading = false;
 		}
 		else
 		{
-			behind.after = event->written_by;
-			behind.after_event_id = event->event_id;
-			behind.after_charge_point_id = event->charge_point_id;
+			cursor->after = event->written_by;
+			cursor->after_event_id = event->event_id;
+			cursor->after_charge_point_id = event->charge_point_id;
 		}
-		memcpy(values, event->values, sizeof(event->values));
-		memcpy(nulls, event->isnull, sizeof(event->isnull));
-		values[EVC_FEED_COLUMNS] = CStringGetTextDatum(write_cursor(&behind));
-		nulls[EVC_FEED_COLUMNS] = false;
-		tuplestore_putvalues(feed->rsinfo->setResult, feed->rsinfo->setDesc,
-							 values, nulls);
-		feed->cursor = behind;
+		if (feed->rows != NULL)
+			put_row(feed, event);
+		else
+			feed->events = lappend(feed->events, event);
 	}
 	feed->left -= list_length(events);
 }
@@ -355,7 +416,7 @@ read_range(Feed *feed, uint64 from, uint64 to)
 
 	if (range.from >= range.to)
 		return NIL;
-	return evc_store_read_feed(&feed->store, &range, (int) feed->left);
+	return evc_store_read_feed(feed->store, &range, (int) feed->left);
 }
 
 /*
@@ -418,6 +479,169 @@ read_cluster(Feed *feed, Seen now)
 }
 
 /*
+ * put_place
+ *		Remember what was read of another cluster.
+ */
+static void
+put_place(Cursor *cursor, int64 cluster, Seen read)
+{
+	Place	   *place = palloc(sizeof(Place));
+
+	place->cluster = cluster;
+	place->read = read;
+	cursor->others = lappend(cursor->others, place);
+}
+
+/*
+ * all_of
+ *		Return what is seen of a cluster that is not this one: all there is.
+ */
+static Seen
+all_of(EvcStore *store, int64 cluster)
+{
+	return (Seen) {.end = evc_store_last_writer(store, cluster) + 1};
+}
+
+/*
+ * renew
+ *		Make a cursor of version 1 one of this version.
+ *
+ * Of the clusters, those before the cursor's have been read.  If nothing is
+ * left of that one, nobody knows: better twice than not at all.
+ */
+static void
+renew(EvcStore *store, Cursor *cursor, List *clusters)
+{
+	List	   *before = NIL;
+	bool		found = false;
+	ListCell   *lc;
+
+	foreach(lc, clusters)
+	{
+		int64		cluster = *(int64 *) lfirst(lc);
+
+		if (cluster != cursor->cluster)
+		{
+			before = lappend(before, lfirst(lc));
+			continue;
+		}
+		if (cursor->read.end == END_OF_XIDS)
+			cursor->read = all_of(store, cluster);
+		if (cursor->now.end == END_OF_XIDS)
+			cursor->now = all_of(store, cluster);
+		found = true;
+		break;
+	}
+	if (!found && cursor->cluster != (int64) GetSystemIdentifier())
+		return;
+	foreach(lc, before)
+	{
+		int64		cluster = *(int64 *) lfirst(lc);
+
+		put_place(cursor, cluster, all_of(store, cluster));
+	}
+}
+
+/*
+ * turn_to
+ *		Move a cursor to what it has read of a cluster.
+ */
+static void
+turn_to(Cursor *cursor, int64 cluster)
+{
+	ListCell   *lc;
+
+	if (cursor->cluster == cluster)
+		return;
+	if (cursor->cluster != 0)
+		put_place(cursor, cursor->cluster, cursor->read);
+	cursor->cluster = cluster;
+	cursor->read = nothing;
+	cursor->now = nothing;
+	cursor->reading = false;
+	foreach(lc, cursor->others)
+	{
+		Place	   *place = lfirst(lc);
+
+		if (place->cluster != cluster)
+			continue;
+		cursor->read = place->read;
+		cursor->others = list_delete_cell(cursor->others, lc);
+		break;
+	}
+}
+
+/*
+ * read_other
+ *		Return the events of a cluster that is not this one.
+ *
+ * Nothing of it is running, so all that is there can be seen, be it older than
+ * where the reader is.
+ */
+static void
+read_other(Feed *feed, int64 cluster)
+{
+	Seen		now = all_of(feed->store, cluster);
+
+	turn_to(&feed->cursor, cluster);
+	now.end = Max(now.end, feed->cursor.read.end);
+	if (feed->cursor.reading)
+		now.end = Max(now.end, feed->cursor.now.end);
+	read_cluster(feed, now);
+}
+
+/*
+ * read_here
+ *		Return the events of this cluster.
+ */
+static void
+read_here(Feed *feed)
+{
+	turn_to(&feed->cursor, (int64) GetSystemIdentifier());
+	read_cluster(feed, seen_now(feed->store,
+								Max(feed->cursor.read.end,
+									feed->cursor.now.end)));
+}
+
+/*
+ * evc_feed_read_here
+ *		Return up to "limit" events that this cluster wrote after a cursor, and
+ *		the cursor behind them.
+ */
+List *
+evc_feed_read_here(EvcStore *store, const char *cursor, int limit,
+				   char **next)
+{
+	Feed		feed = {.store = store, .left = limit};
+
+	feed.cursor = read_cursor(cursor);
+	read_here(&feed);
+	*next = write_cursor(&feed.cursor);
+	return feed.events;
+}
+
+/*
+ * evc_feed_now
+ *		Return the cursor behind everything that is committed now.
+ */
+char *
+evc_feed_now(EvcStore *store)
+{
+	Cursor		cursor = {.cluster = (int64) GetSystemIdentifier()};
+	ListCell   *lc;
+
+	cursor.read = seen_now(store, 0);
+	foreach(lc, evc_store_list_clusters(store))
+	{
+		int64		cluster = *(int64 *) lfirst(lc);
+
+		if (cluster != cursor.cluster)
+			put_place(&cursor, cluster, all_of(store, cluster));
+	}
+	return write_cursor(&cursor);
+}
+
+/*
  * events_since(cursor text, max_rows int)
  *		Return events in an order in which each comes once.
  */
@@ -426,12 +650,15 @@ Datum
 evc_events_since(PG_FUNCTION_ARGS)
 {
 	int64		here = (int64) GetSystemIdentifier();
-	Feed		feed = {.rsinfo = (ReturnSetInfo *) fcinfo->resultinfo};
-	bool		begun = PG_ARGISNULL(0);
+	EvcStore	store;
+	Feed		feed = {
+		.store = &store,
+		.rows = (ReturnSetInfo *) fcinfo->resultinfo,
+	};
 	List	   *clusters;
 	ListCell   *lc;
 
-	if (!begun)
+	if (!PG_ARGISNULL(0))
 		feed.cursor = read_cursor(text_to_cstring(PG_GETARG_TEXT_PP(0)));
 	feed.left = PG_ARGISNULL(1) ? PG_INT32_MAX : PG_GETARG_INT32(1);
 	if (feed.left < 1)
@@ -441,41 +668,28 @@ evc_events_since(PG_FUNCTION_ARGS)
 				 errdetail("It is " INT64_FORMAT ".", feed.left)));
 
 	InitMaterializedSRF(fcinfo, 0);
-	evc_store_begin(&feed.store, (Datum) 0, true);
+	evc_store_begin(&store, (Datum) 0, true);
+	clusters = evc_store_list_clusters(&store);
+	if (feed.cursor.old)
+		renew(&store, &feed.cursor, clusters);
 
-	/* of several clusters, those before the cursor's have been read */
-	clusters = evc_store_list_clusters(&feed.store);
-	if (!begun)
-	{
-		begun = true;
-		foreach(lc, clusters)
-			if (*(int64 *) lfirst(lc) == feed.cursor.cluster)
-				begun = false;
-		begun = begun && feed.cursor.cluster != here;
-	}
+	/* what the reader is in the middle of, then the other clusters, then this */
+	if (feed.cursor.reading && feed.cursor.cluster == here)
+		read_here(&feed);
+	else if (feed.cursor.reading)
+		read_other(&feed, feed.cursor.cluster);
+	if (feed.cursor.reading)
+		feed.left = 0;			/* the rest of it is not here yet */
 	foreach(lc, clusters)
 	{
 		int64		cluster = *(int64 *) lfirst(lc);
 
-		if (cluster == here || feed.left == 0)
-			continue;
-		if (cluster == feed.cursor.cluster && !begun)
-			begun = true;
-		else if (begun)
-			feed.cursor = (Cursor) {.cluster = cluster, .read = nothing};
-		else
-			continue;
-		read_cluster(&feed, everything);
+		if (cluster != here && feed.left > 0)
+			read_other(&feed, cluster);
 	}
 	if (feed.left > 0)
-	{
-		if (feed.cursor.cluster != here)
-			feed.cursor = (Cursor) {.cluster = here, .read = nothing};
-		read_cluster(&feed, seen_now(&feed.store,
-									 Max(feed.cursor.read.end,
-										 feed.cursor.now.end)));
-	}
-	evc_store_end(&feed.store);
+		read_here(&feed);
+	evc_store_end(&store);
 	return (Datum) 0;
 }
 
@@ -487,16 +701,18 @@ PG_FUNCTION_INFO_V1(evc_event_cursor);
 Datum
 evc_event_cursor(PG_FUNCTION_ARGS)
 {
-	Cursor		cursor = {.cluster = (int64) GetSystemIdentifier()};
 	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext old;
 	EvcStore	store;
+	char	   *cursor;
 	text	   *written;
 
 	(void) fcinfo;
 	evc_store_begin(&store, (Datum) 0, true);
-	cursor.read = seen_now(&store, 0);
-	MemoryContextSwitchTo(caller);
-	written = cstring_to_text(write_cursor(&cursor));
+	cursor = evc_feed_now(&store);
+	old = MemoryContextSwitchTo(caller);
+	written = cstring_to_text(cursor);
+	MemoryContextSwitchTo(old);
 	evc_store_end(&store);
 	PG_RETURN_TEXT_P(written);
 }

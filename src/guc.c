@@ -26,22 +26,9 @@ int			evc_offline_after;
 static const struct config_enum_entry notify_modes[] = {
 	{"off", EVC_NOTIFY_OFF, false},
 	{"commit", EVC_NOTIFY_COMMIT, false},
+	{"announcer", EVC_NOTIFY_ANNOUNCER, false},
 	{NULL, 0, false}
 };
-
-/*
- * evc_guc_notify_name
- *		Return how changes are announced now, as the setting spells it.
- */
-const char *
-evc_guc_notify_name(void)
-{
-	const struct config_enum_entry *mode = notify_modes;
-
-	while (mode->name != NULL && mode->val != evc_notify)
-		mode++;
-	return mode->name;
-}
 
 /*
  * evc_guc_init
@@ -100,9 +87,9 @@ evc_guc_init(void)
 
 	DefineCustomEnumVariable("evcharge.notify",
 							 "How changes are announced.",
-							 "\"commit\" sends NOTIFY in the transaction of the change, \"off\" only writes the event.",
+							 "\"announcer\" leaves NOTIFY to a background worker, if there is one, \"commit\" sends it in the transaction of the change, \"off\" only writes the event.",
 							 &evc_notify,
-							 EVC_NOTIFY_COMMIT,
+							 EVC_NOTIFY_ANNOUNCER,
 							 notify_modes,
 							 PGC_SUSET, 0,
 							 NULL, NULL, NULL);

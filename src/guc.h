@@ -8,7 +8,8 @@
 typedef enum EvcNotifyMode
 {
 	EVC_NOTIFY_OFF,				/* events are written, nobody is told */
-	EVC_NOTIFY_COMMIT			/* NOTIFY in the transaction */
+	EVC_NOTIFY_COMMIT,			/* NOTIFY in the transaction */
+	EVC_NOTIFY_ANNOUNCER		/* NOTIFY by a worker, behind the transaction */
 } EvcNotifyMode;
 
 extern int	evc_auth_list_history;
@@ -20,7 +21,6 @@ extern int	evc_max_transaction_duration;
 extern int	evc_notify;
 extern int	evc_offline_after;
 
-extern const char *evc_guc_notify_name(void);
 extern void evc_guc_init(void);
 
 #endif							/* EVC_GUC_H */

@@ -12,6 +12,7 @@
 #include "utils/builtins.h"
 #include "utils/json.h"
 
+#include "announcer.h"
 #include "guc.h"
 #include "notify.h"
 
@@ -50,18 +51,13 @@ build_payload(StringInfo payload, const char *charge_point_id,
 }
 
 /*
- * evc_notify_event
- *		Announce one event the way evcharge.notify says.
- *
- * This is where it is decided whether NOTIFY belongs to the transaction.
+ * evc_notify_send
+ *		Send NOTIFY for one event when this transaction commits.
  */
 void
-evc_notify_event(const char *charge_point_id, const EvcEvent *event)
+evc_notify_send(const char *charge_point_id, const EvcEvent *event)
 {
 	StringInfoData payload;
-
-	if (evc_notify == EVC_NOTIFY_OFF)
-		return;
 
 	initStringInfo(&payload);
 	build_payload(&payload, charge_point_id, event);
@@ -70,13 +66,42 @@ evc_notify_event(const char *charge_point_id, const EvcEvent *event)
 }
 
 /*
- * notify_mode()
- *		Return the way of announcing that is in force.
+ * evc_notify_event
+ *		Announce one event the way evcharge.notify says.
+ *
+ * This is where it is decided whether NOTIFY belongs to the transaction.  An
+ * announcer that is not at work cannot be relied on, so until it is, events go
+ * the other way.
+ */
+void
+evc_notify_event(const char *charge_point_id, const EvcEvent *event)
+{
+	if (evc_notify == EVC_NOTIFY_ANNOUNCER && evc_announcer_takes())
+		return;
+	if (evc_notify != EVC_NOTIFY_OFF)
+		evc_notify_send(charge_point_id, event);
+}
+
+/*
+ * notify_mode() -> text
+ *		Return the way of announcing that is in force, and why if it is not the
+ *		one that is set.
  */
 PG_FUNCTION_INFO_V1(evc_notify_mode);
 Datum
 evc_notify_mode(PG_FUNCTION_ARGS)
 {
+	const char *mode = "off";
+
 	(void) fcinfo;
-	return CStringGetTextDatum(evc_guc_notify_name());
+	if (evc_notify == EVC_NOTIFY_COMMIT)
+		mode = "commit";
+	else if (evc_notify == EVC_NOTIFY_ANNOUNCER)
+	{
+		const char *obstacle = evc_announcer_obstacle();
+
+		mode = obstacle == NULL ? "announcer" :
+			psprintf("commit: %s", obstacle);
+	}
+	PG_RETURN_TEXT_P(cstring_to_text(mode));
 }

@@ -7,6 +7,7 @@
 
 #include "event.h"
 
+extern void evc_notify_send(const char *charge_point_id, const EvcEvent *event);
 extern void evc_notify_event(const char *charge_point_id, const EvcEvent *event);
 
 #endif							/* EVC_NOTIFY_H */

@@ -168,6 +168,10 @@ typedef enum StoreQuery
 	HAS_LOG,
 	LIST_EXPIRING,
 	LIST_EXPIRED_AUTH,
+	READ_PLACE,
+	WRITE_PLACE,
+	FORGET_PLACE,
+	HAS_PREPARED,
 	LIST_CLUSTERS,
 	LAST_WRITER,
 	READ_FEED,
@@ -403,6 +407,22 @@ static const struct
 		"WHERE charge_point_id = $1 AND status = 'Accepted' "
 		"AND expires_at <= $2 AND removed_at IS NULL "
 		"ORDER BY id_tag COLLATE \"C\""},
+
+	/* how far the announcer of a database has come */
+	[READ_PLACE] = {"ll",
+		"SELECT place FROM evcharge.announcer "
+		"WHERE cluster = $1 AND database = $2"},
+	[WRITE_PLACE] = {"lltz",
+		"INSERT INTO evcharge.announcer (cluster, database, place, "
+		"announced_at) VALUES ($1, $2, $3, $4) "
+		"ON CONFLICT (cluster, database) DO UPDATE SET "
+		"place = excluded.place, announced_at = excluded.announced_at"},
+	[FORGET_PLACE] = {"ll",
+		"DELETE FROM evcharge.announcer "
+		"WHERE cluster = $1 AND database = $2"},
+	[HAS_PREPARED] = {"",
+		"SELECT 1 FROM pg_catalog.pg_prepared_xacts "
+		"WHERE database = pg_catalog.current_database() LIMIT 1"},
 
 	/* the clusters that wrote events, oldest first; one index probe for each */
 	[LIST_CLUSTERS] = {"",
@@ -1757,6 +1777,82 @@ evc_store_list_expired_auth(EvcStore *store, TimestampTz now)
  * the feed: events of all charge points, in the order of their transactions
  * ---------------------------------------------------------------------------
  */
+
+/*
+ * announcer_parameters
+ *		Begin the parameters of a query about the announcer of this database.
+ *
+ * Its row has the cluster and the database in its key: a copy that a restore
+ * or a replication makes of it elsewhere means nothing there.
+ */
+static Parameters
+announcer_parameters(void)
+{
+	Parameters	p = {0};
+
+	add_long(&p, (int64) GetSystemIdentifier());
+	add_long(&p, (int64) MyDatabaseId);
+	return p;
+}
+
+/* The cursor up to which events were announced, or NULL. */
+char *
+evc_store_read_place(EvcStore *store)
+{
+	Parameters	p = announcer_parameters();
+	char	   *place = NULL;
+
+	if (run(READ_PLACE, &p, store->read_only) > 0)
+	{
+		Columns		c = columns_of(0);
+
+		place = unconstify(char *, next_text(&c));
+	}
+	SPI_freetuptable(SPI_tuptable);
+	return place;
+}
+
+/* Write how far the announcer has come; NULL forgets it. */
+void
+evc_store_write_place(EvcStore *store, const char *place, TimestampTz now)
+{
+	Parameters	p = announcer_parameters();
+
+	(void) store;
+	if (place == NULL)
+	{
+		write_rows(FORGET_PLACE, &p);
+		return;
+	}
+	add_text(&p, place);
+	add_time(&p, now);
+	write_rows(WRITE_PLACE, &p);
+}
+
+/* Tell whether this database has transactions that are prepared. */
+bool
+evc_store_has_prepared(EvcStore *store)
+{
+	Parameters	p = {0};
+	bool		found = run(HAS_PREPARED, &p, store->read_only) > 0;
+
+	SPI_freetuptable(SPI_tuptable);
+	return found;
+}
+
+/*
+ * evc_store_can_announce
+ *		Tell whether the tables are there and know of an announcer.
+ */
+bool
+evc_store_can_announce(void)
+{
+	Oid			schema = get_namespace_oid("evcharge", true);
+
+	return OidIsValid(schema) &&
+		OidIsValid(get_relname_relid("charge_point", schema)) &&
+		OidIsValid(get_relname_relid("announcer", schema));
+}
 
 /* The system identifiers of the clusters that wrote events, oldest first. */
 List *

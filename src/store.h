@@ -219,6 +219,12 @@ typedef struct EvcFeedRange
 	int64		after_event_id;
 } EvcFeedRange;
 
+extern char *evc_store_read_place(EvcStore *store);
+extern void evc_store_write_place(EvcStore *store, const char *place,
+								  TimestampTz now);
+extern bool evc_store_has_prepared(EvcStore *store);
+extern bool evc_store_can_announce(void);
+
 extern List *evc_store_list_clusters(EvcStore *store);
 extern uint64 evc_store_last_writer(EvcStore *store, int64 cluster);
 extern List *evc_store_read_feed(EvcStore *store, const EvcFeedRange *range,

@@ -40,5 +40,5 @@ CREATE FUNCTION evcharge.notify_mode()
 RETURNS text LANGUAGE c STABLE CALLED ON NULL INPUT PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'evc_notify_mode';
 COMMENT ON FUNCTION evcharge.notify_mode() IS
-'How changes are announced: the setting evcharge.notify in force';
+'How changes are announced now: announcer, commit or off, and behind a colon why, if that is not what evcharge.notify says';
 

@@ -264,6 +264,20 @@ COMMENT ON COLUMN evcharge.gateway_log.is_error IS 'Response.error';
 COMMENT ON COLUMN evcharge.gateway_log.message IS 'Response.message';
 COMMENT ON COLUMN evcharge.gateway_log.recorded_at IS 'When the database recorded it';
 
+CREATE TABLE evcharge.announcer (
+	cluster			int8 NOT NULL,
+	database		int8 NOT NULL,
+	place			text NOT NULL,
+	announced_at	timestamptz NOT NULL,
+	CONSTRAINT announcer_pkey PRIMARY KEY (cluster, database)
+) WITH (fillfactor = 50);
+
+COMMENT ON TABLE evcharge.announcer IS 'How far the announcer of this database has come; rows of other clusters and databases are copies, and mean nothing here';
+COMMENT ON COLUMN evcharge.announcer.cluster IS 'System identifier of the cluster that the announcer runs in';
+COMMENT ON COLUMN evcharge.announcer.database IS 'Oid of the database that it announces for';
+COMMENT ON COLUMN evcharge.announcer.place IS 'Cursor of events_since() up to which all is announced';
+COMMENT ON COLUMN evcharge.announcer.announced_at IS 'When it announced last';
+
 $install$;
 COMMENT ON FUNCTION evcharge.install_tables() IS
 'Make the tables of evcharge; called by install()';
@@ -287,6 +301,20 @@ BEGIN
 		CREATE INDEX gateway_log_time
 			ON evcharge.gateway_log (charge_point_id, logged_at);
 		COMMENT ON INDEX evcharge.gateway_log_time IS 'Knows a log entry from its repetition';
+
+		CREATE TABLE evcharge.announcer (
+			cluster			int8 NOT NULL,
+			database		int8 NOT NULL,
+			place			text NOT NULL,
+			announced_at	timestamptz NOT NULL,
+			CONSTRAINT announcer_pkey PRIMARY KEY (cluster, database)
+		) WITH (fillfactor = 50);
+
+		COMMENT ON TABLE evcharge.announcer IS 'How far the announcer of this database has come; rows of other clusters and databases are copies, and mean nothing here';
+		COMMENT ON COLUMN evcharge.announcer.cluster IS 'System identifier of the cluster that the announcer runs in';
+		COMMENT ON COLUMN evcharge.announcer.database IS 'Oid of the database that it announces for';
+		COMMENT ON COLUMN evcharge.announcer.place IS 'Cursor of events_since() up to which all is announced';
+		COMMENT ON COLUMN evcharge.announcer.announced_at IS 'When it announced last';
 	END IF;
 END
 $install$;

@@ -32,7 +32,7 @@ VALUES
 		'{gateway_health, anomaly}', '{online_since, notify_mode}'),
 	('{operator}',
 		'{auth_overview, charge_point, connector, transaction, auth, event,
-		meter_sample, gateway_log}',
+		meter_sample, gateway_log, announcer}',
 		'{set_registration, set_authorization, load_state, expire}'),
 	('{operator, monitor}', '{integrity}', '{check_integrity}'),
 	('{ingest, reader, operator, monitor}', '{}', '{try_decode, validate}')

@@ -28,8 +28,8 @@ CREATE TEMP TABLE held AS SELECT * FROM evcharge.event;
 BEGIN;
 UPDATE evcharge.event SET cluster = 4711;
 SELECT (SELECT count(*) FROM evcharge.events_since(NULL, 1000000)) = (SELECT count(*) FROM held) AS all;
-SELECT count(*) FROM evcharge.events_since(regexp_replace(:'here', '^1/-?\d+/', '1/4711/'));
-SELECT count(*) FROM evcharge.events_since(regexp_replace(:'before', '^1/-?\d+/', '1/4711/'));
+SELECT count(*) FROM evcharge.events_since(regexp_replace(:'here', '^2/-?\d+/', '2/4711/'));
+SELECT count(*) FROM evcharge.events_since(regexp_replace(:'before', '^2/-?\d+/', '2/4711/'));
 -- a cluster of which nothing is left: better twice than not at all
 SELECT (SELECT count(*) FROM evcharge.events_since('1/99/100/', 1000000)) = (SELECT count(*) FROM held) AS all;
 ROLLBACK;

@@ -109,7 +109,8 @@ DROP VIEW evcharge.charge_point_overview, evcharge.connector_overview,
 	evcharge.connector_timeline, evcharge.connector_utilization,
 	evcharge.anomaly, evcharge.gateway_health, evcharge.integrity;
 DROP TABLE evcharge.charge_point, evcharge.connector, evcharge.transaction,
-	evcharge.auth, evcharge.event, evcharge.meter_sample, evcharge.gateway_log;
+	evcharge.auth, evcharge.event, evcharge.meter_sample, evcharge.gateway_log,
+	evcharge.announcer;
 DROP FUNCTION evcharge.tables_version();
 GRANT USAGE, CREATE ON SCHEMA evcharge TO regress_evcharge_user;
 GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA evcharge TO regress_evcharge_user;

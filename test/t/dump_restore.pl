@@ -1,233 +1,228 @@
-# A database with state comes back equal from every kind of dump: each table,
-# each view's answer, the counters from which the functions go on.  Restoring
-# announces nothing, because nothing happens then.
+# A database with state comes back equal from every kind of dump: the content of
+# each table, the answer of each view, all that users added and granted.
+# Restoring announces nothing, because nothing happens then; after it the
+# functions go on where they were.
 
 use strict;
 use warnings;
 
+use FindBin;
+use lib $FindBin::RealBin;
+
+use Evcharge;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-$ENV{PYTHONDONTWRITEBYTECODE} = 1;
-
-my @channels = map { "evcharge_$_" } qw(charge_point connector transaction auth);
+my $tmp = $PostgreSQL::Test::Utils::tmp_check;
+my %options = (
+	psql => [ '--no-psqlrc', '--quiet', '--set=ON_ERROR_STOP=1', '--dbname' ],
+	pg_restore => [ '--exit-on-error', '--dbname' ]);
 
 my $node = PostgreSQL::Test::Cluster->new('dump_restore');
 $node->init(extra => ['--encoding=UTF8']);
-# The answers of views must not change while the test runs.
 $node->append_conf('postgresql.conf',
 	"evcharge.offline_after = 0\nlog_statement = none");
 $node->start;
 
-my $tmp = $PostgreSQL::Test::Utils::tmp_check;
-my $today = $node->safe_psql('postgres', 'SELECT current_date');
+make_roles($node);
+make_site($node, 'source');
+my $readers = read_events($node, 'source');
+my $contents = contents($node, 'source');
+my $catalogue = catalogue($node, 'source');
+note($contents);
 
-# What of a view depends on the time at which it is asked.
-my %volatile = (
-	active_transaction => 'duration_seconds',
-	connector_timeline => 'duration_seconds',
-	gateway_health => 'observed_at,notification_queue_percent');
-my %where = (
-	connector_utilization => "day < '$today 00:00:00+00'");
-
-# Return what a database answers, one line for each table and view of evcharge
-# with the number of its rows and their digest.
-sub contents
+# Run a program as the user of the cluster would; command_ok() waits longer.
+sub run_program
 {
-	my ($database) = @_;
-	my $contents = '';
+	my ($cluster, $name, $program, @arguments) = @_;
 
-	my @relations = split /\n/, $node->safe_psql(
-		$database, <<~'SQL');
-		SELECT relname FROM pg_class
-		WHERE relnamespace = 'evcharge'::regnamespace
-			AND relkind IN ('r', 'p', 'v')
-		ORDER BY relname
-		SQL
-	foreach my $relation (@relations)
-	{
-		my $ignored = $volatile{$relation} // '';
-		my $where = $where{$relation} // 'true';
-		$contents .= "$relation " . $node->safe_psql(
-			$database, <<~"SQL") . "\n";
-			SELECT count(*), md5(string_agg(line, E'\\n' ORDER BY line))
-			FROM (SELECT (to_jsonb(r) - '{$ignored}'::text[])::text AS line
-				FROM evcharge.$relation r WHERE $where) lines
-			SQL
-	}
-	return $contents;
+	local $ENV{PGHOST} = $cluster->host;
+	local $ENV{PGPORT} = $cluster->port;
+	is(system_log($program, @arguments), 0, $name);
 }
 
-# Return SQL for the wire bytes of a message.
-sub bytes
+# Another cluster, where the ids of transactions mean something else.
 {
-	my ($type, $json) = @_;
-	return "evcharge.encode(evcharge.from_json('$type', '$json'))";
-}
+	my $other = PostgreSQL::Test::Cluster->new('another_cluster');
+	$other->init(extra => ['--encoding=UTF8']);
+	$other->append_conf('postgresql.conf',
+		"evcharge.offline_after = 0\nlog_statement = none");
+	$other->start;
 
-# Make a call whose answer is a message; return it as JSON.
-sub ask
-{
-	my ($database, $type, $call) = @_;
-	return $node->safe_psql($database,
-		"SELECT evcharge.to_json(evcharge.decode('$type', evcharge.$call))");
-}
-
-# A day of a site, stopped at eleven so that transactions are open; then what
-# the replayer does not send: requests, an anomaly, a log, a whole state.
-$node->safe_psql('postgres', 'CREATE DATABASE source');
-$node->safe_psql('source',
-	'CREATE EXTENSION evcharge; SELECT evcharge.install()');
-command_ok(
-	[
-		'examples/replay.py', '--dsn',
-		$node->connstr('source'), '--days',
-		1, '--until',
-		'11:00'
-	],
-	'replays a morning');
-
-my $alice = '{"chargePointClientId":"CP-A","consumerPublicKey":"alice"}';
-my $start =
-  '{"chargePointClientId":"CP-A","connectorId":1,"consumerPublicKey":"alice"}';
-my $boot = bytes('BootNotificationRequestData',
-	'{"chargePointModel":"Gr\u00fcn & \"quoted\"","ChargePointVendor":"Example"}');
-my $available = bytes('ConnectorInfo', '{"id":1,"status":"AVAILABLE"}');
-my $odd = bytes('ConnectorInfo', '{"id":2,"status":"on fire"}');
-my $log = bytes('LogData',
-	'{"currentTime":"2024-01-08T10:00:00Z","resp":{"message":"a\nb\tc\\\\d"}}');
-my $blocked = bytes('ConsumerAuthData',
-	'{"publicKey":"mallory","authData":{"idTag":"T-1","idTagInfo":{"status":"Blocked"}}}'
-);
-my $state = bytes(
-	'ChargePointState', '{"id":"CP-B","status":"AVAILABLE",'
-	  . '"connectors":{"1":{"id":1,"status":"CHARGING","currentTransaction":9}},'
-	  . '"transactions":{"9":{"id":9,"connectorId":1,"idTag":"T-2",'
-	  . '"startTime":"2024-01-08T09:00:00Z","startMeter":5}},'
-	  . '"authList":{"T-2":{"publicKey":"bob","transactionId":9,'
-	  . '"authData":{"idTag":"T-2","idTagInfo":{"status":"Accepted"}}}},'
-	  . '"currentAuthListVersion":3,"currentTransactionId":9}');
-
-$node->safe_psql(
-	'source', <<~"SQL");
-	SELECT evcharge.boot_notification('CP-A', $boot);
-	SELECT evcharge.report_connector('CP-A', $available);
-	SELECT evcharge.report_connector('CP-A', $odd);
-	SELECT evcharge.report_log('CP-A', $log);
-	SELECT evcharge.set_authorization('CP-A', $blocked);
-	SELECT evcharge.load_state($state);
-	SQL
-like(
-	ask('source', 'AuthorizeResponseData',
-		'authorize(' . bytes('AuthorizeRequestData', $alice) . ')'),
-	qr/"consumerPublicKey":"alice"/,
-	'authorizes');
-my $request = bytes('StartTransactionRequestData', $start);
-unlike(
-	ask('source', 'StartTransactionResponseData',
-		"start_transaction($request, '2024-01-08 10:00+00', 100)"),
-	qr/"error":true/,
-	'starts');
-
-my $wanted = contents('source');
-my $violations = 'SELECT count(*) FROM evcharge.check_integrity()';
-note($wanted);
-is($node->safe_psql('source', $violations), '0', 'the source is in order');
-foreach my $table (
-	qw(charge_point connector transaction auth event meter_sample gateway_log))
-{
-	unlike($wanted, qr/^$table 0\|/m, "there is something in $table");
-}
-foreach my $view (qw(active_transaction transaction_history anomaly))
-{
-	unlike($wanted, qr/^$view 0\|/m, "there is something in $view");
-}
-
-# A dump carries what users add to the tables, which are theirs.
-$node->safe_psql('source',
-	    'CREATE INDEX event_by_kind ON evcharge.event (kind);'
-	  . 'GRANT SELECT ON evcharge.connector_overview TO pg_monitor');
-
-# Ways to dump a database, and to restore into another.
-my %ways = (
-	custom => [
-		[ 'pg_dump', '--format=custom', "--file=$tmp/dump.custom", 'source' ],
-		[ 'pg_restore', '--jobs=4', '--dbname=custom', "$tmp/dump.custom" ]
-	],
-	directory => [
+	run_program($node, 'pg_dumpall dumps',
+		'pg_dumpall', '--file', "$tmp/all");
+	# The superuser is there already, which is the only error.
+	$other->command_checks_all(
+		[ 'psql', '--no-psqlrc', '--quiet', '--file', "$tmp/all", 'postgres' ],
+		0,
+		[],
 		[
-			'pg_dump', '--format=directory',
-			'--jobs=4', "--file=$tmp/dump.directory",
-			'source'
+			qr/\A(?:(?!ERROR).)*ERROR:  role "[^"\n]*" already exists(?:(?!ERROR).)*\z/s
 		],
-		[ 'pg_restore', '--jobs=4', '--dbname=directory', "$tmp/dump.directory" ]
-	],
-	plain => [
-		[ 'pg_dump', '--format=plain', "--file=$tmp/dump.sql", 'source' ],
-		[
-			'psql', '--no-psqlrc', '--quiet', '--set=ON_ERROR_STOP=1',
-			"--file=$tmp/dump.sql", 'plain'
+		'pg_dumpall restores');
+	is_same(contents($other, 'source'),
+		$contents, 'pg_dumpall: every table and view is equal');
+	is_same(catalogue($other, 'source'),
+		$catalogue, 'pg_dumpall: all that users made is equal');
+	is_same(cluster_settings($other, 'source'),
+		cluster_settings($node, 'source'), 'pg_dumpall: settings are equal');
+	check_goes_on($other, 'source', 'pg_dumpall');
+	check_events($other, 'source', $readers, 'pg_dumpall');
+
+	# And back to where it was; the events of the other cluster now stand
+	# between those of this one.
+	my $away = read_events($other, 'source');
+	run_program($other, 'moving back dumps',
+		'pg_dump', '--format=custom', '--file', "$tmp/back", 'source');
+	$other->stop;
+	$node->safe_psql('postgres', 'CREATE DATABASE back');
+	run_program($node, 'moving back restores',
+		'pg_restore', @{ $options{pg_restore} },
+		'back', "$tmp/back");
+	check_goes_on($node, 'back', 'moving back');
+	check_events($node, 'back', $away, 'moving back, from there');
+	check_events($node, 'back', $readers, 'moving back, from before');
+}
+
+# Each way is a list of steps: commands, where "psql" and "pg_restore" restore
+# into the database of the way's name, and functions of that name.  "lost" is
+# what of the catalogue is not carried, as PostgreSQL has it.
+my %ways = (
+	plain => {
+		steps => [
+			[ 'pg_dump', '--file', "$tmp/plain", 'source' ],
+			[ 'psql', '--file', "$tmp/plain" ]
 		]
-	]);
+	},
+	inserts => {
+		steps => [
+			[
+				'pg_dump', '--column-inserts', '--rows-per-insert=100',
+				'--file', "$tmp/inserts", 'source'
+			],
+			[ 'psql', '--single-transaction', '--file', "$tmp/inserts" ]
+		]
+	},
+	custom => {
+		steps => [
+			[ 'pg_dump', '--format=custom', '--file', "$tmp/custom", 'source' ],
+			[ 'pg_restore', '--jobs=4', "$tmp/custom" ]
+		]
+	},
+	directory => {
+		steps => [
+			[
+				'pg_dump', '--format=directory', '--jobs=4', '--file',
+				"$tmp/directory", 'source'
+			],
+			[ 'pg_restore', '--jobs=4', "$tmp/directory" ]
+		]
+	},
+	sections => {
+		steps => [
+			map {
+				[
+					'pg_dump', "--section=$_", '--format=custom', '--file',
+					"$tmp/$_", 'source'
+				],
+				  [ 'pg_restore', '--jobs=4', "$tmp/$_" ]
+			} qw(pre-data data post-data)
+		]
+	},
+
+	# The triggers of users are there before the data, and must not fire.
+	# --disable-triggers leaves all of them enabled.
+	parts => {
+		steps => [
+			[ 'pg_dump', '--schema-only', '--file', "$tmp/empty", 'source' ],
+			[ 'psql', '--file', "$tmp/empty" ],
+			[
+				'pg_dump', '--data-only', '--disable-triggers', '--file',
+				"$tmp/rows", 'source'
+			],
+			[ 'psql', '--file', "$tmp/rows" ],
+			[ 'psql', '--command', 'REFRESH MATERIALIZED VIEW site.free' ]
+		],
+		lost => qr/trigger,"CREATE TRIGGER note_/
+	},
+
+	# Over what is there already.
+	again => {
+		steps => [
+			[ 'pg_dump', '--format=custom', '--file', "$tmp/again", 'source' ],
+			[ 'pg_restore', "$tmp/again" ],
+			[
+				'pg_restore', '--clean', '--if-exists', '--single-transaction',
+				"$tmp/again"
+			]
+		]
+	},
+
+	# A schema has the types of its tables from the extension.
+	schema => {
+		steps => [
+			[
+				'pg_dump', '--schema=evcharge', '--schema=site',
+				'--extension=evcharge', '--file', "$tmp/schema", 'source'
+			],
+			[ 'psql', '--file', "$tmp/schema" ]
+		],
+		lost => qr/publication,/
+	},
+
+	# The owner of the tables moves them, after a superuser has made the
+	# extension; of that, the owner can give nothing away.
+	owner => {
+		steps => [
+			sub {
+				make_extension($node, @_);
+				$node->safe_psql(@_,
+					'CREATE SCHEMA site AUTHORIZATION charging');
+			},
+			[
+				'pg_dump', '--username=charging', '--format=custom', '--file',
+				"$tmp/owner", 'source'
+			],
+			[
+				'pg_restore', '--username=charging', '--no-publications',
+				'--schema=evcharge', '--schema=site', "$tmp/owner"
+			]
+		],
+		lost => qr/publication,|schema,|(?:routine|type),(?!.*,charging,)/
+	});
 
 foreach my $way (sort keys %ways)
 {
-	my ($dump, $restore) = @{ $ways{$way} };
+	my $lost = $ways{$way}{lost} // qr/nothing/;
+	my $left = sub { return $_[0] =~ s/^\(($lost).*\n//gmr };
 
-	$node->command_ok($dump, "$way: dumps");
 	$node->safe_psql('postgres', "CREATE DATABASE $way");
-
-	my $listener = $node->background_psql($way);
-	$listener->query_safe(join ';', map { "LISTEN $_" } @channels);
-	$node->command_ok($restore, "$way: restores");
+	my $listener = listen($node, $way);
+	foreach my $step (@{ $ways{$way}{steps} })
+	{
+		if (ref $step eq 'CODE')
+		{
+			$step->($way);
+			next;
+		}
+		my ($program, @arguments) = @$step;
+		unshift @arguments, @{ $options{$program} }, $way
+		  if $options{$program};
+		run_program($node, "$way: " . join(' ', @$step) =~ s{\Q$tmp\E/}{}gr,
+			$program, @arguments);
+	}
 	unlike($listener->query('SELECT 1'),
 		qr/Asynchronous notification/, "$way: nothing is announced");
+	is_same(contents($node, $way), $contents,
+		"$way: every table and view is equal");
+	is_same($left->(catalogue($node, $way)),
+		$left->($catalogue), "$way: all that users made is equal");
 
-	is(contents($way), $wanted, "$way: every table and view is equal");
-	is($node->safe_psql($way, $violations), '0', "$way: no rule is broken");
-	is( $node->safe_psql(
-			$way, <<~'SQL'),
-			SELECT to_regclass('evcharge.event_by_kind') IS NOT NULL,
-				has_table_privilege('pg_monitor',
-					'evcharge.connector_overview', 'SELECT')
-			SQL
-		't|t',
-		"$way: what users added is there");
-	$node->safe_psql($way, 'SELECT evcharge.install()');
-
-	# The functions go on where they were.
-	my ($last_transaction, $last_event) = split /\|/, $node->safe_psql($way,
-		'SELECT last_transaction_id, last_event_id FROM evcharge.charge_point'
-		  . " WHERE charge_point_id = 'CP-A'");
-	my $stop = bytes('StopTransactionRequestData', $start);
-	like(
-		ask( $way, 'StopTransactionResponseData',
-			"stop_transaction($stop, '2024-01-08 11:00+00', 1100)"),
-		qr/"transactionInfo":\{"id":$last_transaction,/,
-		"$way: what was open can be stopped");
-	my $again = bytes('AuthorizeRequestData', $alice);
-	$node->safe_psql($way,
-		"SELECT evcharge.authorize($again); SELECT evcharge.start_transaction($request)");
-	is( $node->safe_psql(
-			$way, <<~'SQL'),
-			SELECT transaction_id FROM evcharge.active_transaction
-			WHERE charge_point_id = 'CP-A'
-			SQL
-		$last_transaction + 1,
-		"$way: the next transaction has the next id");
-	is( $node->safe_psql(
-			$way, <<~"SQL"),
-			SELECT min(event_id), max(event_id) - min(event_id) + 1 = count(*)
-			FROM evcharge.event
-			WHERE charge_point_id = 'CP-A' AND event_id > $last_event
-			SQL
-		($last_event + 1) . '|t',
-		"$way: the next event has the next id");
+	check_goes_on($node, $way, $way);
 	like($listener->query('SELECT 1'),
 		qr/Asynchronous notification "evcharge_transaction"/,
 		"$way: changes are announced again");
-	is($node->safe_psql($way, $violations), '0', "$way: still no rule is broken");
 	$listener->quit;
 }
 
