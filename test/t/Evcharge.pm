@@ -11,7 +11,8 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-our @EXPORT = qw(make_roles make_site make_extension
+our @EXPORT = qw(make_roles make_site make_empty make_extension
+  grant_owner grant_access run_install
   contents catalogue cluster_settings is_same
   events read_events check_events listen check_goes_on);
 
@@ -72,13 +73,9 @@ sub make_roles
 # not send: requests, an anomaly, a log, a whole state.
 sub make_site
 {
-	my ($node, $database) = @_;
+	my ($node, $database, $version) = @_;
 
-	$node->safe_psql('postgres', "CREATE DATABASE $database");
-	make_extension($node, $database);
-	$node->safe_psql($database,
-		'SET ROLE charging; SELECT evcharge.install()');
-	grant_access($node, $database);
+	make_empty($node, $database, $version);
 
 	local $ENV{PYTHONDONTWRITEBYTECODE} = 1;
 	command_ok(
@@ -144,15 +141,42 @@ sub make_site
 	check_integrity($node, $database, 'the source is in order');
 }
 
-# What README.md tells to do before another role than a superuser can own the
-# tables.
+# Make a database with the tables, and nothing in them.
+sub make_empty
+{
+	my ($node, $database, $version) = @_;
+
+	$node->safe_psql('postgres', "CREATE DATABASE $database");
+	make_extension($node, $database, $version);
+	run_install($node, $database);
+	grant_access($node, $database);
+}
+
+# Make the extension, of the newest version unless another is wanted, and do
+# what README.md tells before another role than a superuser can own the tables.
 sub make_extension
+{
+	my ($node, $database, $version) = @_;
+
+	$version = $version ? "VERSION '$version'" : '';
+	$node->safe_psql($database, "CREATE EXTENSION evcharge $version");
+	grant_owner($node, $database);
+}
+
+sub run_install
+{
+	my ($node, $database) = @_;
+
+	$node->safe_psql($database,
+		'SET ROLE charging; SELECT evcharge.install()');
+}
+
+sub grant_owner
 {
 	my ($node, $database) = @_;
 
 	$node->safe_psql(
 		$database, <<~'SQL');
-		CREATE EXTENSION evcharge;
 		GRANT USAGE, CREATE ON SCHEMA evcharge TO charging;
 		GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA evcharge TO charging;
 		GRANT USAGE ON TYPE evcharge.message, evcharge.connector_status,
@@ -572,8 +596,6 @@ sub check_goes_on
 {
 	my ($node, $database, $name) = @_;
 
-	$node->safe_psql($database,
-		'SET ROLE charging; SELECT evcharge.install()');
 	my ($last_transaction, $last_event) = split /\|/,
 	  $node->safe_psql(
 		$database, <<~'SQL');

@@ -67,6 +67,7 @@ sub run_program
 		$catalogue, 'pg_dumpall: all that users made is equal');
 	is_same(cluster_settings($other, 'source'),
 		cluster_settings($node, 'source'), 'pg_dumpall: settings are equal');
+	run_install($other, 'source');
 	check_goes_on($other, 'source', 'pg_dumpall');
 	check_events($other, 'source', $readers, 'pg_dumpall');
 
@@ -80,6 +81,7 @@ sub run_program
 	run_program($node, 'moving back restores',
 		'pg_restore', @{ $options{pg_restore} },
 		'back', "$tmp/back");
+	run_install($node, 'back');
 	check_goes_on($node, 'back', 'moving back');
 	check_events($node, 'back', $away, 'moving back, from there');
 	check_events($node, 'back', $readers, 'moving back, from before');
@@ -219,6 +221,7 @@ foreach my $way (sort keys %ways)
 	is_same($left->(catalogue($node, $way)),
 		$left->($catalogue), "$way: all that users made is equal");
 
+	run_install($node, $way);
 	check_goes_on($node, $way, $way);
 	like($listener->query('SELECT 1'),
 		qr/Asynchronous notification "evcharge_transaction"/,

@@ -71,6 +71,7 @@ check_events($new, 'source', $readers, 'before a change');
 unlike($listener->query('SELECT 1'),
 	qr/Asynchronous notification/, 'nothing was announced');
 
+run_install($new, 'source');
 check_goes_on($new, 'source', 'upgraded');
 check_events($new, 'source', $readers, 'after a change');
 like($listener->query('SELECT 1'),
