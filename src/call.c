@@ -285,6 +285,38 @@ evc_call_event(EvcCall *call, EvcEventKind kind,
 }
 
 /*
+ * record_anomaly
+ *		Record an anomaly, unless it is known already: with "once" at whatever
+ *		time, else at the same.
+ */
+static void pg_attribute_printf(4, 0)
+record_anomaly(EvcCall *call, EvcEvent *event, bool once, const char *detail,
+			   va_list args)
+{
+	StringInfoData sentence;
+
+	initStringInfo(&sentence);
+	for (;;)
+	{
+		va_list		copy;
+		int			needed;
+
+		va_copy(copy, args);
+		needed = appendStringInfoVA(&sentence, detail, copy);
+		va_end(copy);
+		if (needed == 0)
+			break;
+		enlargeStringInfo(&sentence, needed);
+	}
+	event->kind = EVC_ANOMALY;
+	event->detail = sentence.data;
+	if (evc_store_has_anomaly(&call->store, event, once))
+		return;
+	number(call, event);
+	evc_store_insert_event(&call->store, event);
+}
+
+/*
  * evc_call_anomaly
  *		Record that something is odd: a word to filter by, the text that was
  *		reported (or NULL), a sentence.
@@ -292,8 +324,8 @@ evc_call_event(EvcCall *call, EvcEventKind kind,
  * Neither may hold personal data, which readers of events must not see.
  *
  * A charge point says again what was not acknowledged, so what is recorded
- * already is not recorded again.  EVC_NO_TIME is for what has no time by which
- * one report could be told from another: it is recorded once.
+ * already, of the same time, is not recorded again.  What has no time by which
+ * one report could be told from another (EVC_NO_TIME) is recorded once.
  */
 void
 evc_call_anomaly(EvcCall *call, const char *reason,
@@ -302,33 +334,40 @@ evc_call_anomaly(EvcCall *call, const char *reason,
 				 const char *detail,...)
 {
 	EvcEvent	event = {
-		.kind = EVC_ANOMALY,
 		.connector_id = connector_id,
 		.transaction_id = transaction_id,
 		.new_value = reported,
 		.reason = reason,
 		.occurred_at = occurred_at,
 	};
-	StringInfoData sentence;
+	va_list		args;
 
-	initStringInfo(&sentence);
-	for (;;)
-	{
-		va_list		args;
-		int			needed;
+	va_start(args, detail);
+	record_anomaly(call, &event, occurred_at == EVC_NO_TIME, detail, args);
+	va_end(args);
+}
 
-		va_start(args, detail);
-		needed = appendStringInfoVA(&sentence, detail, args);
-		va_end(args);
-		if (needed == 0)
-			break;
-		enlargeStringInfo(&sentence, needed);
-	}
-	event.detail = sentence.data;
-	if (evc_store_has_anomaly(&call->store, &event))
-		return;
-	number(call, &event);
-	evc_store_insert_event(&call->store, &event);
+/*
+ * evc_call_anomaly_once
+ *		Record that a transaction is odd, the first time that it shows.
+ */
+void
+evc_call_anomaly_once(EvcCall *call, const char *reason,
+					  const EvcTransaction *transaction, const char *reported,
+					  TimestampTz occurred_at, const char *detail,...)
+{
+	EvcEvent	event = {
+		.connector_id = transaction->connector_id,
+		.transaction_id = transaction->transaction_id,
+		.new_value = reported,
+		.reason = reason,
+		.occurred_at = occurred_at,
+	};
+	va_list		args;
+
+	va_start(args, detail);
+	record_anomaly(call, &event, true, detail, args);
+	va_end(args);
 }
 
 /*

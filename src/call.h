@@ -66,6 +66,11 @@ extern void evc_call_anomaly(EvcCall *call, const char *reason,
 							 int32 connector_id, int32 transaction_id,
 							 const char *reported, TimestampTz occurred_at,
 							 const char *detail,...) pg_attribute_printf(7, 8);
+extern void evc_call_anomaly_once(EvcCall *call, const char *reason,
+								  const EvcTransaction *transaction,
+								  const char *reported,
+								  TimestampTz occurred_at,
+								  const char *detail,...) pg_attribute_printf(6, 7);
 
 extern void evc_call_end(EvcCall *call);
 extern bytea *evc_call_answer(EvcCall *call, const ProtobufCMessage *answer);

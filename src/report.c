@@ -166,6 +166,23 @@ ensure_connector(EvcCall *call, int32 connector_id, EvcConnector *connector,
 }
 
 /*
+ * is_repeated
+ *		Tell whether a status of the same time as the newest report was reported
+ *		before.
+ *
+ * Without a time of its own a report has that of the transaction, as others in
+ * it may have; they are no repetitions.
+ */
+static bool
+is_repeated(EvcCall *call, int32 connector_id, EvcStatus status,
+			TimestampTz at, TimestampTz newest)
+{
+	return at == newest && at != GetCurrentTransactionStartTimestamp() &&
+		evc_store_has_status_event(&call->store, connector_id, at,
+								   evc_fsm_name(status));
+}
+
+/*
  * report_connector_status
  *		Record the status of a connector; say whether it came in time.
  */
@@ -179,9 +196,7 @@ report_connector_status(EvcCall *call, int32 connector_id, EvcStatus status,
 
 	ensure_connector(call, connector_id, &connector, at);
 	if (is_late(at, connector.reported_at) ||
-		(at == connector.reported_at &&
-		 evc_store_has_status_event(&call->store, connector_id, at,
-									evc_fsm_name(status))))
+		is_repeated(call, connector_id, status, at, connector.reported_at))
 	{
 		record_late_status(call, connector_id, evc_fsm_name(status), at,
 						   connector.status, connector.status_since,
@@ -543,13 +558,11 @@ amend(EvcCall *call, EvcTransaction *transaction,
 	}
 	else if (info->connector_id > 0 &&
 			 info->connector_id != transaction->connector_id)
-		evc_call_anomaly(call, "transaction_mismatch",
-						 transaction->connector_id,
-						 transaction->transaction_id,
-						 psprintf("%d", info->connector_id), EVC_NO_TIME,
-						 "Transaction %d is on connector %d, but is reported of connector %d.",
-						 transaction->transaction_id,
-						 transaction->connector_id, info->connector_id);
+		evc_call_anomaly_once(call, "transaction_mismatch", transaction,
+							  psprintf("%d", info->connector_id), at,
+							  "Transaction %d is on connector %d, but is reported of connector %d.",
+							  transaction->transaction_id,
+							  transaction->connector_id, info->connector_id);
 	if (*info->id_tag != '\0')
 	{
 		if (transaction->id_tag == NULL)
@@ -558,11 +571,9 @@ amend(EvcCall *call, EvcTransaction *transaction,
 			amended = true;
 		}
 		else if (!same_tag(transaction->id_tag, info->id_tag))
-			evc_call_anomaly(call, "id_tag_mismatch",
-							 transaction->connector_id,
-							 transaction->transaction_id, NULL, EVC_NO_TIME,
-							 "Transaction %d was started for another id tag than the charge point reports.",
-							 transaction->transaction_id);
+			evc_call_anomaly_once(call, "id_tag_mismatch", transaction, NULL, at,
+								  "Transaction %d was started for another id tag than the charge point reports.",
+								  transaction->transaction_id);
 	}
 	if (started_at != EVC_NO_TIME)
 	{
@@ -714,11 +725,9 @@ report_progress(text *id, int32 transaction_id, const void *bytes,
 						 psprintf("%d", transaction_id), at,
 						 "The charge point reports progress of a transaction that is not known.");
 	else if (transaction.ended_at != EVC_NO_TIME && at > transaction.ended_at)
-		evc_call_anomaly(&call, "transaction_closed",
-						 transaction.connector_id, transaction.transaction_id,
-						 NULL, EVC_NO_TIME,
-						 "The charge point reports progress of transaction %d after its end.",
-						 transaction.transaction_id);
+		evc_call_anomaly_once(&call, "transaction_closed", &transaction, NULL, at,
+							  "The charge point reports progress of transaction %d after its end.",
+							  transaction.transaction_id);
 	else if (!is_late(at, transaction.progress.at) &&
 			 evc_transaction_set_progress(&transaction, data, at))
 	{

@@ -1658,14 +1658,13 @@ evc_store_has_status_event(EvcStore *store, int32 connector_id,
 
 /*
  * evc_store_has_anomaly
- *		Tell whether this anomaly is known already: the same words, of the same
- *		time unless that is EVC_NO_TIME.
+ *		Tell whether this anomaly is known already: the same words, at any time
+ *		or at the same.
  */
 bool
-evc_store_has_anomaly(EvcStore *store, const EvcEvent *event)
+evc_store_has_anomaly(EvcStore *store, const EvcEvent *event, bool any_time)
 {
 	Parameters	p = parameters(store);
-	bool		timed = event->occurred_at != EVC_NO_TIME;
 	bool		found;
 
 	add_text(&p, event->reason);
@@ -1673,8 +1672,10 @@ evc_store_has_anomaly(EvcStore *store, const EvcEvent *event)
 	add_id(&p, event->connector_id, EVC_NO_ID);
 	add_text(&p, event->new_value);
 	add_text(&p, event->detail);
-	add(&p, TimestampTzGetDatum(timed ? event->occurred_at : DT_NOBEGIN), false);
-	add(&p, TimestampTzGetDatum(timed ? event->occurred_at : DT_NOEND), false);
+	add(&p, TimestampTzGetDatum(any_time ? DT_NOBEGIN : event->occurred_at),
+		false);
+	add(&p, TimestampTzGetDatum(any_time ? DT_NOEND : event->occurred_at),
+		false);
 	found = run(HAS_ANOMALY, &p, store->read_only) > 0;
 	SPI_freetuptable(SPI_tuptable);
 	return found;

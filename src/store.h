@@ -180,7 +180,8 @@ extern bool evc_store_close_transaction(EvcStore *store,
 extern void evc_store_insert_event(EvcStore *store, const EvcEvent *event);
 extern bool evc_store_has_status_event(EvcStore *store, int32 connector_id,
 									   TimestampTz at, const char *status);
-extern bool evc_store_has_anomaly(EvcStore *store, const EvcEvent *event);
+extern bool evc_store_has_anomaly(EvcStore *store, const EvcEvent *event,
+								  bool any_time);
 extern void evc_store_insert_sample(EvcStore *store, int32 transaction_id,
 									const EvcProgress *sample);
 extern void evc_store_insert_log(EvcStore *store, int64 event_id, TimestampTz logged,
