@@ -137,6 +137,18 @@ seen_now(EvcStore *store, uint64 read)
 }
 
 /*
+ * is_running
+ *		Tell whether a snapshot saw a transaction run.
+ */
+static bool
+is_running(const Seen *seen, uint64 xid)
+{
+	return seen->count > 0 &&
+		bsearch(&xid, seen->running, seen->count, sizeof(uint64),
+				compare_xids) != NULL;
+}
+
+/*
  * covers
  *		Tell whether all that one snapshot sees is seen by another.
  *
@@ -148,8 +160,7 @@ covers(const Seen *seen, const Seen *past)
 	if (seen->end < past->end)
 		return false;
 	for (int i = 0; i < seen->count && seen->running[i] < past->end; i++)
-		if (bsearch(&seen->running[i], past->running, past->count,
-					sizeof(uint64), compare_xids) == NULL)
+		if (!is_running(past, seen->running[i]))
 			return false;
 	return true;
 }
@@ -395,27 +406,49 @@ put_events(Feed *feed, List *events, bool last)
 }
 
 /*
- * read_range
- *		Read what the transactions of a range wrote and "now" sees, after the
- *		place of the cursor.
+ * read_late
+ *		Read what was written by transactions that were running when "read" was
+ *		taken, and that "now" sees.
  */
 static List *
-read_range(Feed *feed, uint64 from, uint64 to)
+read_late(Feed *feed, EvcFeedRange range)
 {
 	const Cursor *cursor = &feed->cursor;
-	EvcFeedRange range = {
-		.cluster = cursor->cluster,
-		.from = Max(from, cursor->after),
-		.to = Min(to, cursor->now.end),
-		.but = cursor->now.running,
-		.but_count = cursor->now.count,
-		.after = cursor->after,
-		.after_charge_point_id = cursor->after_charge_point_id,
-		.after_event_id = cursor->after_event_id,
-	};
+	uint64	   *late = palloc(sizeof(uint64) * (cursor->read.count + 1));
+	int			count = 0;
 
+	for (int i = 0; i < cursor->read.count; i++)
+	{
+		uint64		xid = cursor->read.running[i];
+
+		if (xid >= cursor->after && xid < cursor->now.end &&
+			!is_running(&cursor->now, xid))
+			late[count++] = xid;
+	}
+	if (count == 0)
+		return NIL;
+	range.xids = late;
+	range.count = count;
+	range.only_xids = true;
+	return evc_store_read_feed(feed->store, &range, (int) feed->left);
+}
+
+/*
+ * read_new
+ *		Read what was written by transactions that began after "read" was taken,
+ *		and that "now" sees.
+ */
+static List *
+read_new(Feed *feed, EvcFeedRange range)
+{
+	const Cursor *cursor = &feed->cursor;
+
+	range.from = Max(cursor->read.end, cursor->after);
+	range.to = cursor->now.end;
 	if (range.from >= range.to)
 		return NIL;
+	range.xids = cursor->now.running;
+	range.count = cursor->now.count;
 	return evc_store_read_feed(feed->store, &range, (int) feed->left);
 }
 
@@ -431,17 +464,19 @@ static void
 read_snapshot(Feed *feed)
 {
 	Cursor	   *cursor = &feed->cursor;
-	Seen		read = cursor->read;
+	EvcFeedRange range = {
+		.cluster = cursor->cluster,
+		.after = cursor->after,
+		.after_charge_point_id = cursor->after_charge_point_id,
+		.after_event_id = cursor->after_event_id,
+	};
+	List	   *events;
 
-	for (int i = 0; i <= read.count && feed->left > 0; i++)
-	{
-		List	   *events = i < read.count ?
-			read_range(feed, read.running[i], read.running[i] + 1) :
-			read_range(feed, read.end, END_OF_XIDS);
-
-		put_events(feed, events,
-				   i == read.count && list_length(events) < feed->left);
-	}
+	put_events(feed, read_late(feed, range), false);
+	if (feed->left == 0)
+		return;
+	events = read_new(feed, range);
+	put_events(feed, events, list_length(events) < feed->left);
 	if (feed->left > 0)
 	{
 		cursor->read = cursor->now;

@@ -118,6 +118,17 @@
 		 "LEFT JOIN evcharge.transaction t ON t.charge_point_id = $1 " \
 		 "AND t.transaction_id = c.transaction_id")
 
+#define READ_EVENTS(which) \
+	"SELECT charge_point_id, event_id, kind, connector_id, " \
+	"transaction_id, old_value, new_value, reason, detail, occurred_at, " \
+	"recorded_at, written_by FROM evcharge.event " \
+	"WHERE cluster = $1 AND " which " " \
+	"AND (written_by > $5 OR written_by = $5 AND (" \
+	"charge_point_id COLLATE \"C\" > $6 " \
+	"OR charge_point_id = $6 AND event_id > $7)) " \
+	"ORDER BY written_by, charge_point_id COLLATE \"C\", " \
+	"event_id LIMIT $8"
+
 #define FROM_TRANSACTION \
 	"SELECT " TRANSACTION_COLUMNS " FROM evcharge.transaction "
 #define FROM_AUTH \
@@ -175,6 +186,7 @@ typedef enum StoreQuery
 	LIST_CLUSTERS,
 	LAST_WRITER,
 	READ_FEED,
+	READ_FEED_OF,
 	QUERY_COUNT
 } StoreQuery;
 
@@ -440,19 +452,15 @@ static const struct
 		"SELECT written_by FROM evcharge.event WHERE cluster = $1 "
 		"ORDER BY written_by DESC LIMIT 1"},
 
-	/* what the transactions $2 to $3 wrote, but for those in $4, after $5..$7 */
-	[READ_FEED] = {"lxxXxtli",
-		"SELECT charge_point_id, event_id, kind, connector_id, "
-		"transaction_id, old_value, new_value, reason, detail, occurred_at, "
-		"recorded_at, written_by FROM evcharge.event "
-		"WHERE cluster = $1 "
-		"AND written_by >= $2 AND written_by < $3 "
-		"AND NOT written_by = ANY ($4) "
-		"AND (written_by > $5 OR written_by = $5 AND ("
-		"charge_point_id COLLATE \"C\" > $6 "
-		"OR charge_point_id = $6 AND event_id > $7)) "
-		"ORDER BY written_by, charge_point_id COLLATE \"C\", "
-		"event_id LIMIT $8"},
+	/*
+	 * What the transactions $3 to $4 wrote, but for those in $2, or what those
+	 * in $2 wrote; behind the place $5 to $7.
+	 */
+	[READ_FEED] = {"lXxxxtli",
+		READ_EVENTS("NOT written_by = ANY ($2) "
+					"AND written_by >= $3 AND written_by < $4")},
+	[READ_FEED_OF] = {"lXxxxtli",
+		READ_EVENTS("written_by = ANY ($2)")},
 };
 
 #define MAX_PARAMETERS	23
@@ -1917,25 +1925,26 @@ List *
 evc_store_read_feed(EvcStore *store, const EvcFeedRange *range, int limit)
 {
 	Parameters	p = {0};
-	Datum	   *but = palloc(sizeof(Datum) * (range->but_count + 1));
+	Datum	   *xids = palloc(sizeof(Datum) * (range->count + 1));
 	uint64		count;
 	List	   *rows = NIL;
 
-	for (int i = 0; i < range->but_count; i++)
-		but[i] = UInt64GetDatum(range->but[i]);
+	for (int i = 0; i < range->count; i++)
+		xids[i] = UInt64GetDatum(range->xids[i]);
 
 	add_long(&p, range->cluster);
-	add(&p, UInt64GetDatum(range->from), false);
-	add(&p, UInt64GetDatum(range->to), false);
-	add(&p, PointerGetDatum(construct_array(but, range->but_count, XID8OID,
+	add(&p, PointerGetDatum(construct_array(xids, range->count, XID8OID,
 											sizeof(uint64), FLOAT8PASSBYVAL,
 											TYPALIGN_DOUBLE)), false);
+	add(&p, UInt64GetDatum(range->from), false);
+	add(&p, UInt64GetDatum(range->to), false);
 	add(&p, UInt64GetDatum(range->after), false);
 	add_text(&p, range->after_charge_point_id);
 	add_long(&p, range->after_event_id);
 	add_int(&p, limit);
 
-	count = run(READ_FEED, &p, store->read_only);
+	count = run(range->only_xids ? READ_FEED_OF : READ_FEED, &p,
+				store->read_only);
 	for (uint64 i = 0; i < count; i++)
 	{
 		Columns		c = columns_of(i);

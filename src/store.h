@@ -207,14 +207,18 @@ typedef struct EvcFeedEvent
 	bool		isnull[EVC_FEED_COLUMNS];
 } EvcFeedEvent;
 
-/* Transactions from (included) to (excluded) but for some, after a position. */
+/*
+ * Transactions from (included) to (excluded) but for some, or only those some;
+ * of what they wrote, what is behind a place.
+ */
 typedef struct EvcFeedRange
 {
 	int64		cluster;
 	uint64		from;
 	uint64		to;
-	const uint64 *but;
-	int			but_count;
+	const uint64 *xids;
+	int			count;
+	bool		only_xids;
 	uint64		after;
 	const char *after_charge_point_id;
 	int64		after_event_id;

@@ -39,7 +39,7 @@ SET evcharge.notify = off;
 SELECT evcharge.notify_mode();
 SELECT test.status('EVT-1', 1, 'Finishing', '2026-01-01 09:02Z');
 RESET evcharge.notify;
-SELECT evcharge.notify_mode();
+SELECT evcharge.notify_mode() ~ '^(announcer$|commit: )' AS by_default;
 
 \set SHOW_CONTEXT never
 SELECT * FROM evcharge.events_since('yesterday');
