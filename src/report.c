@@ -114,6 +114,23 @@ record_late_status(EvcCall *call, int32 connector_id, const char *status,
 }
 
 /*
+ * is_repeated
+ *		Tell whether a status of the same time as the newest report was reported
+ *		before.
+ *
+ * Without a time of its own a report has that of the transaction, as others in
+ * it may have; they are no repetitions.
+ */
+static bool
+is_repeated(EvcCall *call, int32 connector_id, EvcStatus status,
+			TimestampTz at, TimestampTz newest)
+{
+	return at == newest && at != GetCurrentTransactionStartTimestamp() &&
+		evc_store_has_status_event(&call->store, connector_id, at,
+								   evc_fsm_name(status));
+}
+
+/*
  * report_whole_status
  *		Record the status of connector 0, which is the charge point itself.
  */
@@ -122,7 +139,8 @@ report_whole_status(EvcCall *call, EvcStatus status, TimestampTz at)
 {
 	EvcChargePoint *row = &call->row;
 	EvcStatus	old = evc_fsm_parse_name(row->status);
-	bool		late = is_late(at, row->status_reported_at);
+	bool		late = is_late(at, row->status_reported_at) ||
+		is_repeated(call, 0, status, at, row->status_reported_at);
 
 	if (!evc_fsm_whole_status(status) && (late || status != old))
 		evc_call_anomaly(call, "status_not_allowed", EVC_NO_ID, EVC_NO_ID,
@@ -163,23 +181,6 @@ ensure_connector(EvcCall *call, int32 connector_id, EvcConnector *connector,
 	evc_store_insert_connector(&call->store, connector);
 	evc_call_event(call, EVC_CONNECTOR_ADDED, connector_id, EVC_NO_ID,
 				   NULL, NULL, at);
-}
-
-/*
- * is_repeated
- *		Tell whether a status of the same time as the newest report was reported
- *		before.
- *
- * Without a time of its own a report has that of the transaction, as others in
- * it may have; they are no repetitions.
- */
-static bool
-is_repeated(EvcCall *call, int32 connector_id, EvcStatus status,
-			TimestampTz at, TimestampTz newest)
-{
-	return at == newest && at != GetCurrentTransactionStartTimestamp() &&
-		evc_store_has_status_event(&call->store, connector_id, at,
-								   evc_fsm_name(status));
 }
 
 /*
@@ -317,15 +318,53 @@ same_tag(const char *a, const char *b)
 }
 
 /*
+ * says_tag
+ *		Tell whether a report is of the tag of a transaction, or of none.
+ */
+static bool
+says_tag(const Gateway__TransactionInfo *info,
+		 const EvcTransaction *transaction)
+{
+	return *info->id_tag == '\0' ||
+		same_tag(transaction->id_tag, info->id_tag);
+}
+
+/*
  * is_repetition
  *		Tell whether a start without id and time says again what is open.
  */
 static bool
 is_repetition(const EvcTransaction *open, const Gateway__TransactionInfo *info)
 {
-	return same_tag(open->id_tag, info->id_tag) &&
-		(open->start_meter == info->start_meter ||
-		 (open->start_meter == EVC_NO_METER && info->start_meter == 0));
+	return says_tag(info, open) &&
+		(info->start_meter == 0 || open->start_meter == info->start_meter);
+}
+
+/*
+ * find_ended
+ *		Find the transaction of an end that names neither it nor its connector:
+ *		the only open one of the charge point that it can be.
+ */
+static bool
+find_ended(EvcCall *call, const Gateway__TransactionInfo *info,
+		   TimestampTz started_at, EvcTransaction *transaction)
+{
+	int			count = 0;
+	ListCell   *lc;
+
+	foreach(lc, evc_store_list_open_transactions(&call->store))
+	{
+		EvcTransaction *open = lfirst(lc);
+
+		if (says_tag(info, open) &&
+			(started_at == EVC_NO_TIME || open->started_at == started_at ||
+			 open->confirmed_at == EVC_NO_TIME))
+		{
+			*transaction = *open;
+			count++;
+		}
+	}
+	return count == 1;
 }
 
 /*
@@ -335,37 +374,43 @@ is_repetition(const EvcTransaction *open, const Gateway__TransactionInfo *info)
  * A charge point that lost the answer to its start reports without an id.
  * Then it is the one that started, or ended, on that connector at that time; or
  * the open one: for an end any, for a start one that was requested for the same
- * tag and that the charge point has not confirmed yet.
+ * tag and that the charge point has not confirmed yet.  OCPP's StopTransaction
+ * does not even name the connector.
  */
 static bool
 find_transaction(EvcCall *call, const Gateway__TransactionInfo *info,
 				 TimestampTz started_at, TimestampTz ended_at,
 				 EvcTransaction *transaction)
 {
+	int32		connector_id = Max(info->connector_id, 0);
+
 	if (info->id > 0)
 		return evc_store_read_transaction(&call->store, info->id,
 										  transaction);
 
 	if (started_at != EVC_NO_TIME)
 	{
-		if (evc_store_transaction_started(&call->store, info->connector_id,
-										  started_at, transaction))
+		if (evc_store_transaction_started(&call->store, connector_id,
+										  started_at, transaction) &&
+			(connector_id != 0 || says_tag(info, transaction)))
 			return true;
 	}
 	else if (ended_at != EVC_NO_TIME &&
-			 evc_store_transaction_ended(&call->store, info->connector_id,
-										 ended_at, transaction))
+			 evc_store_transaction_ended(&call->store, connector_id,
+										 ended_at, transaction) &&
+			 (connector_id != 0 || says_tag(info, transaction)))
 		return true;
+	if (connector_id == 0 && ended_at != EVC_NO_TIME)
+		return find_ended(call, info, started_at, transaction);
 
-	if (!evc_store_find_open_transaction(&call->store, info->connector_id,
+	if (!evc_store_find_open_transaction(&call->store, connector_id,
 										 transaction))
 		return false;
 	if (ended_at != EVC_NO_TIME)
 		return started_at == EVC_NO_TIME ||
 			transaction->confirmed_at == EVC_NO_TIME;
 	if (transaction->confirmed_at == EVC_NO_TIME)
-		return *info->id_tag == '\0' ||
-			same_tag(transaction->id_tag, info->id_tag);
+		return says_tag(info, transaction);
 	return started_at == EVC_NO_TIME && is_repetition(transaction, info);
 }
 
@@ -551,6 +596,18 @@ amend(EvcCall *call, EvcTransaction *transaction,
 	bool		amended = false;
 	bool		confirmed = was.confirmed_at == EVC_NO_TIME;
 
+	if (started_at != EVC_NO_TIME)
+	{
+		amended |= transaction->started_at != started_at ||
+			transaction->start_meter != info->start_meter;
+		transaction->started_at = started_at;
+		transaction->start_meter = info->start_meter;
+	}
+	else if (confirmed && ended_at == EVC_NO_TIME && info->start_meter != 0)
+	{
+		transaction->start_meter = info->start_meter;
+		amended = true;
+	}
 	if (info->connector_id > 0 && transaction->connector_id <= 0)
 	{
 		learn_connector(call, transaction, info->connector_id);
@@ -574,13 +631,6 @@ amend(EvcCall *call, EvcTransaction *transaction,
 			evc_call_anomaly_once(call, "id_tag_mismatch", transaction, NULL, at,
 								  "Transaction %d was started for another id tag than the charge point reports.",
 								  transaction->transaction_id);
-	}
-	if (started_at != EVC_NO_TIME)
-	{
-		amended |= transaction->started_at != started_at ||
-			transaction->start_meter != info->start_meter;
-		transaction->started_at = started_at;
-		transaction->start_meter = info->start_meter;
 	}
 	if (info->progress != NULL && !is_late(at, was.progress.at))
 		amended |= evc_transaction_set_progress(transaction, info->progress,
@@ -624,9 +674,7 @@ amend(EvcCall *call, EvcTransaction *transaction,
 				   ended_at != EVC_NO_TIME ? ended_at :
 				   transaction->started_at);
 	if (was.ended_at == EVC_NO_TIME && transaction->ended_at != EVC_NO_TIME)
-		evc_call_event(call, EVC_TRANSACTION_ENDED, transaction->connector_id,
-					   transaction->transaction_id, NULL,
-					   transaction->stop_reason, transaction->ended_at);
+		evc_transaction_close(call, transaction);
 	if (amended)
 		evc_transaction_check_reading(call, transaction);
 }

@@ -154,6 +154,7 @@ typedef enum StoreQuery
 	READ_TRANSACTION,
 	FIND_OPEN_TRANSACTION,
 	TRANSACTION_STARTED,
+	TRANSACTION_STARTED_ANYWHERE,
 	TRANSACTION_ENDED,
 	LAST_TRANSACTION_ON,
 	LIST_OPEN_TRANSACTIONS,
@@ -261,14 +262,20 @@ static const struct
 		FROM_TRANSACTION
 		"WHERE charge_point_id = $1 AND connector_id = $2 "
 		"AND started_at = $3 ORDER BY transaction_id DESC LIMIT 1"},
+	[TRANSACTION_STARTED_ANYWHERE] = {"tz",
+		FROM_TRANSACTION
+		"WHERE charge_point_id = $1 "
+		"AND started_at = $2 ORDER BY transaction_id DESC LIMIT 1"},
 	[TRANSACTION_ENDED] = {"tiz",
 		FROM_TRANSACTION
-		"WHERE charge_point_id = $1 AND connector_id = $2 "
-		"AND ended_at = $3 ORDER BY started_at DESC LIMIT 1"},
+		"WHERE charge_point_id = $1 AND ($2 = 0 OR connector_id = $2) "
+		"AND ended_at = $3 "
+		"ORDER BY started_at DESC, transaction_id DESC LIMIT 1"},
 	[LAST_TRANSACTION_ON] = {"ti",
 		FROM_TRANSACTION
 		"WHERE charge_point_id = $1 AND connector_id = $2 "
-		"AND started_at IS NOT NULL ORDER BY started_at DESC LIMIT 1"},
+		"AND started_at IS NOT NULL "
+		"ORDER BY started_at DESC, transaction_id DESC LIMIT 1"},
 	[LIST_OPEN_TRANSACTIONS] = {"t",
 		FROM_TRANSACTION
 		"WHERE charge_point_id = $1 AND ended_at IS NULL "
@@ -1332,7 +1339,8 @@ evc_store_find_open_transaction(EvcStore *store, int32 connector_id,
 
 /*
  * evc_store_transaction_started
- *		Read the transaction that started on a connector at a given time.
+ *		Read the transaction that started on a connector, or with 0 on any, at a
+ *		given time.
  */
 bool
 evc_store_transaction_started(EvcStore *store, int32 connector_id,
@@ -1340,14 +1348,17 @@ evc_store_transaction_started(EvcStore *store, int32 connector_id,
 {
 	Parameters	p = parameters(store);
 
-	add_int(&p, connector_id);
+	if (connector_id != 0)
+		add_int(&p, connector_id);
 	add_time(&p, started_at);
-	return read_row(store, TRANSACTION_STARTED, &p, fill_transaction, row);
+	return read_row(store, connector_id != 0 ? TRANSACTION_STARTED :
+					TRANSACTION_STARTED_ANYWHERE, &p, fill_transaction, row);
 }
 
 /*
  * evc_store_transaction_ended
- *		Read the transaction that ended on a connector at a given time.
+ *		Read the transaction that ended on a connector, or with 0 on any, at a
+ *		given time.
  */
 bool
 evc_store_transaction_ended(EvcStore *store, int32 connector_id,

@@ -99,4 +99,14 @@ WHERE charge_point_id = 'TXR-2' AND transaction_id >= 9 ORDER BY 1;
 SELECT connector_id, transaction_id FROM evcharge.connector WHERE charge_point_id = 'TXR-2' ORDER BY 1;
 SELECT * FROM test.events('TXR-2', 6);
 
+-- the answer to the start was lost, and a StopTransaction names no connector: it
+-- is the end of the only open transaction that it can be, also when repeated
+SELECT test.charge_point('TXR-3');
+SELECT test.report('TXR-3', '{"connectorId":1,"idTag":"A","startTime":"2026-01-01T08:00:00Z","startMeter":1}');
+SELECT test.report('TXR-3', '{"connectorId":2,"idTag":"B","startTime":"2026-01-01T08:30:00Z","startMeter":1}');
+SELECT test.report('TXR-3', '{"id":-1,"idTag":"b","endTime":"2026-01-01T09:00:00Z","endMeter":50}') FROM generate_series(1, 2);
+SELECT test.report('TXR-3', '{"endTime":"2026-01-01T10:00:00Z","endMeter":70}') FROM generate_series(1, 2);
+SELECT transaction_id, connector_id, id_tag, end_meter FROM evcharge.transaction
+WHERE charge_point_id = 'TXR-3' ORDER BY 1;
+
 SELECT * FROM evcharge.check_integrity();
