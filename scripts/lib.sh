@@ -179,6 +179,26 @@ install_missing() {
 		"${missing[@]}"
 }
 
+# install_node: a Node and its module pg, for the listener in JavaScript.  What
+# cannot be had is done without: its tests are then skipped.
+install_node() {
+	! command -v node >/dev/null || ! node_has_pg || return 0
+	command -v apt-get >/dev/null || return 0
+	update_package_lists
+	if apt-get --simulate install --no-install-recommends nodejs node-pg \
+		>/dev/null 2>&1
+	then
+		need_root "install nodejs node-pg"
+		quietly apt-node as_root env DEBIAN_FRONTEND=noninteractive \
+			apt-get install --yes --no-install-recommends \
+			-o DPkg::Lock::Timeout=300 nodejs node-pg
+	fi
+}
+
+node_has_pg() {
+	NODE_PATH=/usr/share/nodejs:/usr/lib/nodejs node -e 'require("pg")' 2>/dev/null
+}
+
 # --------------------------------------------------------------------------
 # Build and server
 # --------------------------------------------------------------------------
