@@ -71,6 +71,15 @@ evc_arg_time(FunctionCallInfo fcinfo, int arg)
 	return time;
 }
 
+static void
+prepare(EvcCall *call, text *id)
+{
+	memset(call, 0, sizeof(EvcCall));
+	call->caller = CurrentMemoryContext;
+	call->id = text_to_cstring(id);
+	call->now = GetCurrentTimestamp();
+}
+
 /*
  * evc_call_begin
  *		Begin a call about one charge point.
@@ -78,11 +87,22 @@ evc_arg_time(FunctionCallInfo fcinfo, int arg)
 void
 evc_call_begin(EvcCall *call, text *id, bool read_only)
 {
-	memset(call, 0, sizeof(EvcCall));
-	call->caller = CurrentMemoryContext;
-	call->id = text_to_cstring(id);
-	call->now = GetCurrentTimestamp();
+	prepare(call, id);
 	evc_store_begin(&call->store, PointerGetDatum(id), read_only);
+}
+
+/*
+ * evc_call_begin_report
+ *		Begin a call for a report, which is one of a set unless "point" is NULL.
+ */
+void
+evc_call_begin_report(EvcCall *call, text *id, struct EvcSetPoint *point)
+{
+	prepare(call, id);
+	if (point == NULL)
+		evc_store_begin(&call->store, PointerGetDatum(id), false);
+	else
+		evc_store_join(&call->store, point);
 }
 
 /*

@@ -40,6 +40,8 @@ extern bytea *evc_arg_bytes(FunctionCallInfo fcinfo, int arg, const char *name);
 extern TimestampTz evc_arg_time(FunctionCallInfo fcinfo, int arg);
 
 extern void evc_call_begin(EvcCall *call, text *id, bool read_only);
+extern void evc_call_begin_report(EvcCall *call, text *id,
+								  struct EvcSetPoint *point);
 extern bool evc_call_lock(EvcCall *call, EvcReserve reserve);
 extern bool evc_call_lock_for_start(EvcCall *call, EvcReserve reserve,
 									int32 connector_id,

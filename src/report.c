@@ -18,6 +18,7 @@
 #include "fsm.h"
 #include "guc.h"
 #include "report.h"
+#include "set.h"
 #include "transaction.h"
 
 /*
@@ -254,14 +255,16 @@ check_current_transaction(EvcCall *call, const Gateway__ConnectorInfo *info,
  *		Record a ConnectorInfo, OCPP's StatusNotification (section 4.9).
  */
 static void
-report_connector(text *id, const void *bytes, size_t len, TimestampTz at)
+report_connector(text *id, const void *bytes, size_t len,
+				 const EvcReportContext *context)
 {
 	Gateway__ConnectorInfo *info =
 		evc_message_unpack(EVC_CONNECTOR_INFO, bytes, len);
 	EvcStatus	status = evc_fsm_parse(info->status);
+	TimestampTz at = context->at;
 	EvcCall		call;
 
-	evc_call_begin(&call, id, false);
+	evc_call_begin_report(&call, id, context->point);
 	evc_call_lock_report(&call, (EvcReserve) {.events = 1}, false);
 
 	if (info->id < 0)
@@ -748,17 +751,19 @@ find_progressing(EvcCall *call, int32 transaction_id,
  *		Record an EVChargingStatusData, OCPP's MeterValues (section 4.7).
  */
 static void
-report_progress(text *id, int32 transaction_id, const void *bytes,
-				size_t len, TimestampTz at)
+report_progress(text *id, const void *bytes, size_t len,
+				const EvcReportContext *context)
 {
 	Gateway__EVChargingStatusData *data =
 		evc_message_unpack(EVC_EV_CHARGING_STATUS, bytes, len);
+	int32		transaction_id = context->transaction_id;
+	TimestampTz at = context->at;
 	EvcTransaction transaction = EVC_NO_TRANSACTION;
 	EvcTransaction sample = EVC_NO_TRANSACTION;
 	bool		found;
 	EvcCall		call;
 
-	evc_call_begin(&call, id, false);
+	evc_call_begin_report(&call, id, context->point);
 	evc_call_lock_report(&call, (EvcReserve) {.events = 1}, false);
 
 	found = find_progressing(&call, transaction_id, &transaction);
@@ -850,14 +855,13 @@ evc_report(EvcType type, text *id, const void *bytes, size_t len,
 		case EVC_BOOT_NOTIFICATION_REQUEST:
 			return boot(id, bytes, len);
 		case EVC_CONNECTOR_INFO:
-			report_connector(id, bytes, len, context->at);
+			report_connector(id, bytes, len, context);
 			break;
 		case EVC_TRANSACTION_INFO:
 			report_transaction(id, bytes, len);
 			break;
 		case EVC_EV_CHARGING_STATUS:
-			report_progress(id, context->transaction_id, bytes, len,
-							context->at);
+			report_progress(id, bytes, len, context);
 			break;
 		case EVC_LOG:
 			report_log(id, bytes, len);
@@ -866,6 +870,41 @@ evc_report(EvcType type, text *id, const void *bytes, size_t len,
 			elog(ERROR, "message type %d is no report", type);
 	}
 	return NULL;
+}
+
+/*
+ * evc_report_fits_set
+ *		Tell whether a report can be in a set.
+ *
+ * It can if what it is decided by can be named before anything is read, and it
+ * changes nothing else: the two reports of which there are many.
+ */
+bool
+evc_report_fits_set(EvcType type, const EvcReportContext *context)
+{
+	return type == EVC_CONNECTOR_INFO ||
+		(type == EVC_EV_CHARGING_STATUS && context->transaction_id > 0);
+}
+
+/*
+ * evc_report_name
+ *		Name to its set the rows that a report is decided by.
+ */
+void
+evc_report_name(EvcType type, const void *bytes, size_t len,
+				const EvcReportContext *context)
+{
+	Gateway__ConnectorInfo *info;
+
+	Assert(evc_report_fits_set(type, context));
+	if (type == EVC_EV_CHARGING_STATUS)
+		evc_set_name_transaction(context->point, context->transaction_id);
+	else
+	{
+		info = evc_message_unpack(EVC_CONNECTOR_INFO, bytes, len);
+		if (info->id > 0)
+			evc_set_name_connector(context->point, info->id);
+	}
 }
 
 /*
@@ -891,9 +930,10 @@ evc_report_connector(PG_FUNCTION_ARGS)
 {
 	text	   *id = evc_arg_id(fcinfo, 0);
 	bytea	   *message = evc_arg_bytes(fcinfo, 1, "message");
+	EvcReportContext context = {.at = evc_arg_time(fcinfo, 2)};
 
 	report_connector(id, VARDATA_ANY(message), VARSIZE_ANY_EXHDR(message),
-					 evc_arg_time(fcinfo, 2));
+					 &context);
 	PG_RETURN_VOID();
 }
 
@@ -921,10 +961,13 @@ evc_report_progress(PG_FUNCTION_ARGS)
 {
 	text	   *id = evc_arg_id(fcinfo, 0);
 	bytea	   *message = evc_arg_bytes(fcinfo, 2, "message");
+	EvcReportContext context = {
+		.at = evc_arg_time(fcinfo, 3),
+		.transaction_id = PG_ARGISNULL(1) ? 0 : PG_GETARG_INT32(1),
+	};
 
-	report_progress(id, PG_ARGISNULL(1) ? 0 : PG_GETARG_INT32(1),
-					VARDATA_ANY(message), VARSIZE_ANY_EXHDR(message),
-					evc_arg_time(fcinfo, 3));
+	report_progress(id, VARDATA_ANY(message), VARSIZE_ANY_EXHDR(message),
+					&context);
 	PG_RETURN_VOID();
 }
 

@@ -5,10 +5,10 @@
  * Lock order.  A call first updates the row of its charge point, and thereby
  * waits for every other call on that charge point; whatever else it reads or
  * writes belongs to the same charge point and needs no lock of its own.  A
- * batch takes the rows of all its charge points first, in the order of their
- * ids.  So no two calls can wait for each other; only batches with charge points
- * that nobody knows yet can, whose rows are made as they come, and one of them
- * is told to retry.
+ * batch takes the rows of its charge points in the order of the bytes of their
+ * ids, and so does a search for what dangles.  So no two calls can wait for
+ * each other; only batches with charge points that nobody knows yet can, whose
+ * rows are made as they come, and one of them is told to retry.
  *
  * The texts run with the rights of the owner of the tables, and so does whatever
  * else their names lead to: in triggers, in index expressions.  So the
@@ -32,12 +32,14 @@
 #include "utils/guc.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
+#include "utils/memutils.h"
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
 #include "utils/xid8.h"
 
 #include "errors.h"
 #include "rfc3339.h"
+#include "set.h"
 #include "store.h"
 
 /*
@@ -129,6 +131,25 @@
 	"ORDER BY written_by, charge_point_id COLLATE \"C\", " \
 	"event_id LIMIT $8"
 
+#define EVENT_COLUMNS \
+	"charge_point_id, event_id, kind, connector_id, transaction_id, " \
+	"old_value, new_value, reason, detail, occurred_at, recorded_at, " \
+	"cluster, written_by"
+
+#define OVERWRITE_SAMPLE \
+	"ON CONFLICT (charge_point_id, transaction_id, sampled_at) " \
+	"DO UPDATE SET current_offered = excluded.current_offered, " \
+	"current_unit = excluded.current_unit, " \
+	"voltage_offered = excluded.voltage_offered, " \
+	"voltage_unit = excluded.voltage_unit"
+
+#define INSERT_GIVEN_SAMPLES \
+	"INSERT INTO evcharge.meter_sample (charge_point_id, transaction_id, " \
+	"sampled_at, current_offered, current_unit, voltage_offered, " \
+	"voltage_unit) SELECT charge_point_id, transaction_id, at, " \
+	"current_offered, current_unit, voltage_offered, voltage_unit " \
+	"FROM given "
+
 #define FROM_TRANSACTION \
 	"SELECT " TRANSACTION_COLUMNS " FROM evcharge.transaction "
 #define FROM_AUTH \
@@ -143,7 +164,16 @@ typedef enum StoreQuery
 	READ_CHARGE_POINT,
 	UPDATE_CHARGE_POINT,
 	UPDATE_BOOT,
-	LOCK_ALL,
+	LOCK_SET,
+	READ_SET_CONNECTORS,
+	READ_SET_TRANSACTIONS,
+	UPDATE_SET_CHARGE_POINTS,
+	INSERT_SET_CONNECTORS,
+	UPDATE_SET_CONNECTORS,
+	INSERT_SET_SAMPLES,
+	WRITE_SET_SAMPLES,
+	UPDATE_SET_TRANSACTIONS,
+	INSERT_SET_EVENTS,
 	READ_CONNECTOR,
 	READ_FOR_START,
 	READ_FOR_STOP,
@@ -192,8 +222,8 @@ typedef enum StoreQuery
 } StoreQuery;
 
 /*
- * The statements.  Parameter types are letters: t text, T text[], i int4,
- * l int8, z timestamptz, f float4, b bool, x xid8, X xid8[].
+ * The statements.  Parameter types are letters: t text, i int4, l int8,
+ * z timestamptz, f float4, b bool, x xid8, X xid8[], p tid.
  */
 static const struct
 {
@@ -226,10 +256,63 @@ static const struct
 		"firmware_version = $6, iccid = $7, imsi = $8, "
 		"meter_serial_number = $9, meter_type = $10, booted_at = $11 "
 		"WHERE charge_point_id = $1"},
-	[LOCK_ALL] = {"T",
-		"SELECT 1 FROM evcharge.charge_point "
-		"WHERE charge_point_id = ANY ($1) "
-		"ORDER BY charge_point_id FOR UPDATE"},
+
+	/* for many charge points: "given" is what given_to_set says of the query */
+	[LOCK_SET] = {"",
+		"UPDATE evcharge.charge_point p SET "
+		"last_seen_at = GREATEST(p.last_seen_at, g.seen), "
+		"last_event_id = p.last_event_id + g.events "
+		"FROM given g WHERE p.charge_point_id = g.charge_point_id "
+		"RETURNING g.n, p.ctid, p.status, p.status_since, "
+		"p.status_reported_at, p.last_event_id"},
+	[READ_SET_CONNECTORS] = {"",
+		"SELECT g.n, c.connector_id, c.status, c.status_since, "
+		"c.reported_at, c.status_before_fault, c.transaction_id "
+		"FROM given g JOIN evcharge.connector c "
+		"ON c.charge_point_id = g.charge_point_id "
+		"AND c.connector_id = g.id"},
+	[READ_SET_TRANSACTIONS] = {"",
+		"SELECT g.n, t.ctid, t.connector_id, t.ended_at, t.current_offered, "
+		"t.current_unit, t.voltage_offered, t.voltage_unit, t.progress_at "
+		"FROM given g JOIN evcharge.transaction t "
+		"ON t.charge_point_id = g.charge_point_id "
+		"AND t.transaction_id = g.id"},
+	[UPDATE_SET_CHARGE_POINTS] = {"",
+		"UPDATE evcharge.charge_point p SET "
+		"status = g.status" STATUS ", status_since = g.status_since, "
+		"status_reported_at = g.status_reported_at, "
+		"last_event_id = g.last_event_id "
+		"FROM given g WHERE p.ctid = g.place "
+		"AND p.charge_point_id = g.charge_point_id "
+		"AND p.last_event_id = g.locked_event_id"},
+	[INSERT_SET_CONNECTORS] = {"",
+		"INSERT INTO evcharge.connector (charge_point_id, " CONNECTOR_COLUMNS
+		") SELECT charge_point_id, connector_id, status" STATUS ", "
+		"status_since, reported_at, status_before_fault" STATUS ", "
+		"transaction_id FROM given"},
+	[UPDATE_SET_CONNECTORS] = {"",
+		"UPDATE evcharge.connector c SET "
+		"status = g.status" STATUS ", status_since = g.status_since, "
+		"reported_at = g.reported_at, "
+		"status_before_fault = g.status_before_fault" STATUS " "
+		"FROM given g WHERE c.charge_point_id = g.charge_point_id "
+		"AND c.connector_id = g.connector_id"},
+	[INSERT_SET_SAMPLES] = {"", INSERT_GIVEN_SAMPLES},
+	[WRITE_SET_SAMPLES] = {"", INSERT_GIVEN_SAMPLES OVERWRITE_SAMPLE},
+	[UPDATE_SET_TRANSACTIONS] = {"",
+		"UPDATE evcharge.transaction t SET "
+		"current_offered = g.current_offered, current_unit = g.current_unit, "
+		"voltage_offered = g.voltage_offered, voltage_unit = g.voltage_unit, "
+		"progress_at = g.at "
+		"FROM given g WHERE t.ctid = g.place "
+		"AND t.charge_point_id = g.charge_point_id "
+		"AND t.transaction_id = g.transaction_id"},
+
+	[INSERT_SET_EVENTS] = {"lx",
+		"INSERT INTO evcharge.event (" EVENT_COLUMNS ") "
+		"SELECT charge_point_id, event_id, kind, connector_id, "
+		"transaction_id, old_value, new_value, reason, detail, occurred_at, "
+		"recorded_at, $1, $2 FROM given"},
 	[READ_CONNECTOR] = {"ti",
 		"SELECT " CONNECTOR_COLUMNS " FROM evcharge.connector "
 		"WHERE charge_point_id = $1 AND connector_id = $2"},
@@ -374,9 +457,7 @@ static const struct
 		"UPDATE evcharge.auth SET list_version = $2 "
 		"WHERE charge_point_id = $1"},
 	[INSERT_EVENT] = {"tltiittttzzlx",
-		"INSERT INTO evcharge.event (charge_point_id, event_id, kind, "
-		"connector_id, transaction_id, old_value, new_value, reason, detail, "
-		"occurred_at, recorded_at, cluster, written_by) "
+		"INSERT INTO evcharge.event (" EVENT_COLUMNS ") "
 		"VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)"},
 	[HAS_STATUS_EVENT] = {"tizt",
 		"SELECT 1 FROM evcharge.event "
@@ -396,11 +477,7 @@ static const struct
 		"INSERT INTO evcharge.meter_sample (charge_point_id, transaction_id, "
 		"sampled_at, current_offered, current_unit, voltage_offered, "
 		"voltage_unit) VALUES ($1, $2, $3, $4, $5, $6, $7) "
-		"ON CONFLICT (charge_point_id, transaction_id, sampled_at) "
-		"DO UPDATE SET current_offered = excluded.current_offered, "
-		"current_unit = excluded.current_unit, "
-		"voltage_offered = excluded.voltage_offered, "
-		"voltage_unit = excluded.voltage_unit"},
+		OVERWRITE_SAMPLE},
 	[INSERT_LOG] = {"tlzbtz",
 		"INSERT INTO evcharge.gateway_log (charge_point_id, event_id, "
 		"logged_at, is_error, message, recorded_at) "
@@ -420,7 +497,7 @@ static const struct
 		"UNION SELECT charge_point_id FROM evcharge.auth "
 		"WHERE status = 'Accepted' AND expires_at <= $3 "
 		"AND removed_at IS NULL) c "
-		"ORDER BY charge_point_id LIMIT $4"},
+		"ORDER BY charge_point_id COLLATE \"C\" LIMIT $4"},
 	[LIST_EXPIRED_AUTH] = {"tz",
 		FROM_AUTH
 		"WHERE charge_point_id = $1 AND status = 'Accepted' "
@@ -574,8 +651,6 @@ parameter_type(char letter)
 	{
 		case 't':
 			return TEXTOID;
-		case 'T':
-			return TEXTARRAYOID;
 		case 'i':
 			return INT4OID;
 		case 'l':
@@ -584,6 +659,8 @@ parameter_type(char letter)
 			return TIMESTAMPTZOID;
 		case 'f':
 			return FLOAT4OID;
+		case 'p':
+			return TIDOID;
 		case 'b':
 			return BOOLOID;
 		case 'x':
@@ -977,6 +1054,7 @@ evc_store_begin(EvcStore *store, Datum id, bool read_only)
 	Oid			owner = owner_of_tables();
 
 	store->id = id;
+	store->point = NULL;
 	store->read_only = read_only;
 	GetUserIdAndSecContext(&store->save_user, &store->save_context);
 	SetUserIdAndSecContext(owner, store->save_context |
@@ -1005,9 +1083,23 @@ evc_store_begin(EvcStore *store, Datum id, bool read_only)
 void
 evc_store_end(EvcStore *store)
 {
+	if (store->point != NULL)
+		return;
 	SPI_finish();
 	AtEOXact_GUC(false, store->guc_level);
 	SetUserIdAndSecContext(store->save_user, store->save_context);
+}
+
+/*
+ * evc_store_join
+ *		Begin a call about a charge point of a set, for which SQL is open.
+ */
+void
+evc_store_join(EvcStore *store, EvcSetPoint *point)
+{
+	store->id = point->id;
+	store->point = point;
+	store->read_only = false;
 }
 
 /*
@@ -1054,8 +1146,14 @@ bool
 evc_store_lock(EvcStore *store, TimestampTz seen, EvcReserve reserve,
 			   EvcChargePoint *row)
 {
-	Parameters	p = lock_parameters(store, seen, reserve);
+	Parameters	p;
 
+	if (store->point != NULL)
+	{
+		evc_set_lock(store->point, reserve, row);
+		return true;
+	}
+	p = lock_parameters(store, seen, reserve);
 	return read_row(store, LOCK_CHARGE_POINT, &p, fill_charge_point, row);
 }
 
@@ -1205,6 +1303,11 @@ evc_store_update_charge_point(EvcStore *store, const EvcChargePoint *row,
 {
 	Parameters	p = parameters(store);
 
+	if (store->point != NULL)
+	{
+		store->point->row = *row;
+		return true;
+	}
 	add_text(&p, row->registration);
 	add_text(&p, row->status);
 	add_time(&p, row->status_since);
@@ -1231,21 +1334,6 @@ evc_store_update_boot(EvcStore *store, const char *const *fields,
 	write_rows(UPDATE_BOOT, &p);
 }
 
-/*
- * evc_store_lock_all
- *		Lock the charge points of a batch in the one order that is free of
- *		deadlocks.
- */
-void
-evc_store_lock_all(EvcStore *store, Datum ids)
-{
-	Parameters	p = {0};
-
-	add(&p, ids, false);
-	run(LOCK_ALL, &p, store->read_only);
-	SPI_freetuptable(SPI_tuptable);
-}
-
 /* ---------------------------------------------------------------------------
  * connector
  * ---------------------------------------------------------------------------
@@ -1257,6 +1345,8 @@ evc_store_read_connector(EvcStore *store, int32 connector_id,
 {
 	Parameters	p = parameters(store);
 
+	if (store->point != NULL)
+		return evc_set_read_connector(store->point, connector_id, row);
 	add_int(&p, connector_id);
 	return read_row(store, READ_CONNECTOR, &p, fill_connector, row);
 }
@@ -1286,6 +1376,11 @@ evc_store_insert_connector(EvcStore *store, const EvcConnector *row)
 {
 	Parameters	p = parameters(store);
 
+	if (store->point != NULL)
+	{
+		evc_set_write_connector(store->point, row);
+		return;
+	}
 	add_connector(&p, row);
 	write_rows(INSERT_CONNECTOR, &p);
 }
@@ -1295,6 +1390,11 @@ evc_store_update_connector(EvcStore *store, const EvcConnector *row)
 {
 	Parameters	p = parameters(store);
 
+	if (store->point != NULL)
+	{
+		evc_set_write_connector(store->point, row);
+		return;
+	}
 	add_connector(&p, row);
 	write_rows(UPDATE_CONNECTOR, &p);
 }
@@ -1319,6 +1419,8 @@ evc_store_read_transaction(EvcStore *store, int32 transaction_id,
 {
 	Parameters	p = parameters(store);
 
+	if (store->point != NULL)
+		return evc_set_read_transaction(store->point, transaction_id, row);
 	add_int(&p, transaction_id);
 	return read_row(store, READ_TRANSACTION, &p, fill_transaction, row);
 }
@@ -1446,6 +1548,11 @@ evc_store_update_transaction(EvcStore *store, const EvcTransaction *row)
 {
 	Parameters	p = parameters(store);
 
+	if (store->point != NULL)
+	{
+		evc_set_write_transaction(store->point, row);
+		return;
+	}
 	add_transaction(&p, row);
 	write_rows(UPDATE_TRANSACTION, &p);
 }
@@ -1634,21 +1741,32 @@ evc_store_close_transaction(EvcStore *store, const EvcTransaction *row,
  * ---------------------------------------------------------------------------
  */
 
+static void
+add_event(Parameters *p, const EvcEvent *event)
+{
+	add_long(p, event->event_id);
+	add_text(p, evc_event_kind_name(event->kind));
+	add_id(p, event->connector_id, EVC_NO_ID);
+	add_id(p, event->transaction_id, EVC_NO_ID);
+	add_text(p, event->old_value);
+	add_text(p, event->new_value);
+	add_text(p, event->reason);
+	add_text(p, event->detail);
+	add_time(p, event->occurred_at);
+	add_time(p, event->recorded_at);
+}
+
 void
 evc_store_insert_event(EvcStore *store, const EvcEvent *event)
 {
 	Parameters	p = parameters(store);
 
-	add_long(&p, event->event_id);
-	add_text(&p, evc_event_kind_name(event->kind));
-	add_id(&p, event->connector_id, EVC_NO_ID);
-	add_id(&p, event->transaction_id, EVC_NO_ID);
-	add_text(&p, event->old_value);
-	add_text(&p, event->new_value);
-	add_text(&p, event->reason);
-	add_text(&p, event->detail);
-	add_time(&p, event->occurred_at);
-	add_time(&p, event->recorded_at);
+	if (store->point != NULL)
+	{
+		evc_set_write_event(store->point, event);
+		return;
+	}
+	add_event(&p, event);
 	add_writer(&p);
 	write_rows(INSERT_EVENT, &p);
 }
@@ -1667,6 +1785,9 @@ evc_store_has_status_event(EvcStore *store, int32 connector_id,
 	Parameters	p = parameters(store);
 	bool		found;
 
+	if (store->point != NULL &&
+		evc_set_has_status_event(store->point, connector_id, at, status))
+		return true;
 	add_int(&p, connector_id);
 	add_time(&p, at);
 	add_text(&p, status);
@@ -1686,6 +1807,9 @@ evc_store_has_anomaly(EvcStore *store, const EvcEvent *event, bool any_time)
 	Parameters	p = parameters(store);
 	bool		found;
 
+	if (store->point != NULL &&
+		evc_set_has_anomaly(store->point, event, any_time))
+		return true;
 	add_text(&p, event->reason);
 	add_id(&p, event->transaction_id, EVC_NO_ID);
 	add_id(&p, event->connector_id, EVC_NO_ID);
@@ -1700,6 +1824,14 @@ evc_store_has_anomaly(EvcStore *store, const EvcEvent *event, bool any_time)
 	return found;
 }
 
+static void
+add_sample(Parameters *p, int32 transaction_id, const EvcProgress *sample)
+{
+	add_int(p, transaction_id);
+	add_time(p, sample->at);
+	add_progress(p, sample);
+}
+
 /* A sample that was reported before is overwritten, so that it counts once. */
 void
 evc_store_insert_sample(EvcStore *store, int32 transaction_id,
@@ -1707,9 +1839,12 @@ evc_store_insert_sample(EvcStore *store, int32 transaction_id,
 {
 	Parameters	p = parameters(store);
 
-	add_int(&p, transaction_id);
-	add_time(&p, sample->at);
-	add_progress(&p, sample);
+	if (store->point != NULL)
+	{
+		evc_set_write_sample(store->point, transaction_id, sample);
+		return;
+	}
+	add_sample(&p, transaction_id, sample);
 	write_rows(INSERT_SAMPLE, &p);
 }
 
@@ -1741,6 +1876,415 @@ evc_store_has_log(EvcStore *store, TimestampTz logged, bool is_error,
 	found = run(HAS_LOG, &p, store->read_only) > 0;
 	SPI_freetuptable(SPI_tuptable);
 	return found;
+}
+
+/* ---------------------------------------------------------------------------
+ * sets: one statement a table for the reports of many charge points
+ * ---------------------------------------------------------------------------
+ */
+
+/*
+ * The rows that a query of a set is given, as the table "given": the letters
+ * of the types, and the names of the columns.
+ */
+#define GIVEN_COLUMNS	11
+
+static const struct
+{
+	const char *types;
+	const char *names[GIVEN_COLUMNS];
+}			given_to_set[QUERY_COUNT] = {
+	[LOCK_SET] = {"tizi", {"charge_point_id", "n", "seen", "events"}},
+	[READ_SET_CONNECTORS] = {"tii", {"charge_point_id", "id", "n"}},
+	[READ_SET_TRANSACTIONS] = {"tii", {"charge_point_id", "id", "n"}},
+	[UPDATE_SET_CHARGE_POINTS] = {"ttzzlpl", {
+			"charge_point_id", "status", "status_since",
+			"status_reported_at", "last_event_id", "place",
+			"locked_event_id"}},
+	[INSERT_SET_CONNECTORS] = {"titzzti", {
+			"charge_point_id", "connector_id", "status", "status_since",
+			"reported_at", "status_before_fault", "transaction_id"}},
+	[UPDATE_SET_CONNECTORS] = {"titzzti", {
+			"charge_point_id", "connector_id", "status", "status_since",
+			"reported_at", "status_before_fault", "transaction_id"}},
+	[INSERT_SET_SAMPLES] = {"tizftft", {
+			"charge_point_id", "transaction_id", "at", "current_offered",
+			"current_unit", "voltage_offered", "voltage_unit"}},
+	[WRITE_SET_SAMPLES] = {"tizftft", {
+			"charge_point_id", "transaction_id", "at", "current_offered",
+			"current_unit", "voltage_offered", "voltage_unit"}},
+	[UPDATE_SET_TRANSACTIONS] = {"tizftftp", {
+			"charge_point_id", "transaction_id", "at", "current_offered",
+			"current_unit", "voltage_offered", "voltage_unit", "place"}},
+	[INSERT_SET_EVENTS] = {"tltiittttzz", {
+			"charge_point_id", "event_id", "kind", "connector_id",
+			"transaction_id", "old_value", "new_value", "reason", "detail",
+			"occurred_at", "recorded_at"}},
+};
+
+/* The rows that are given to a query, while they are collected. */
+typedef struct Given
+{
+	StoreQuery	query;
+	TupleDesc	desc;
+	Tuplestorestate *rows;
+	int			count;
+} Given;
+
+static Given
+begin_given(StoreQuery query)
+{
+	const char *types = given_to_set[query].types;
+	Given		given = {.query = query};
+
+	given.desc = CreateTemplateTupleDesc(strlen(types));
+	for (int i = 0; types[i] != '\0'; i++)
+		TupleDescInitEntry(given.desc, i + 1, given_to_set[query].names[i],
+						   parameter_type(types[i]), -1, 0);
+	given.rows = tuplestore_begin_heap(false, false, work_mem);
+	return given;
+}
+
+/* Give a row, of which "row" has the columns. */
+static void
+give(Given *given, Parameters *row)
+{
+	bool		nulls[GIVEN_COLUMNS];
+
+	Assert(row->count == given->desc->natts);
+	for (int i = 0; i < row->count; i++)
+		nulls[i] = row->nulls[i] == 'n';
+	tuplestore_putvalues(given->rows, given->desc, row->values, nulls);
+	given->count++;
+}
+
+/*
+ * run_given
+ *		Execute a query with the rows that it is given, unless there are none;
+ *		return the number of rows that it gave or touched.
+ *
+ * That the rows are few is what the planner is told, so that it goes through
+ * the keys of the tables, whose size when the plan is made says nothing of
+ * their size when it is used.
+ */
+static uint64
+run_given(Given *given, Parameters *p)
+{
+	EphemeralNamedRelationData relation = {
+		.md = {
+			.name = "given",
+			.tupdesc = given->desc,
+			.enrtype = ENR_NAMED_TUPLESTORE,
+			.enrtuples = 1,
+		},
+		.reldata = given->rows,
+	};
+	uint64		count = 0;
+
+	if (given->count > 0)
+	{
+		if (SPI_register_relation(&relation) != SPI_OK_REL_REGISTER)
+			elog(ERROR, "could not register the rows of query %d",
+				 given->query);
+		count = run(given->query, p, false);
+		SPI_unregister_relation(relation.md.name);
+	}
+	tuplestore_end(given->rows);
+	return count;
+}
+
+/*
+ * Where a row stands.  What a call has locked stays there until the call
+ * writes it, so it need not be searched for again.
+ */
+static void
+add_place(Parameters *p, const ItemPointerData *place)
+{
+	add(p, PointerGetDatum(place), false);
+}
+
+static ItemPointerData
+next_place(Columns *c)
+{
+	bool		isnull;
+
+	return *(ItemPointer) DatumGetPointer(SPI_getbinval(c->tuple, c->desc,
+														c->next++, &isnull));
+}
+
+/* Begin a row that is given about a charge point. */
+static Parameters
+row_of(const EvcSetPoint *point)
+{
+	Parameters	row;
+
+	row.count = 0;
+	add(&row, point->id, false);
+	return row;
+}
+
+/*
+ * evc_store_lock_set
+ *		Lock the charge points of a set, read them, and give those with reports
+ *		their sign of life and an event for each report.
+ *
+ * They stand in the one order that is free of deadlocks, and the executor
+ * takes them as they stand.
+ */
+void
+evc_store_lock_set(EvcSet *set, TimestampTz seen)
+{
+	Given		given = begin_given(LOCK_SET);
+	Parameters	none = {0};
+	uint64		count;
+
+	for (int i = 0; i < set->count; i++)
+	{
+		int			reports = set->points[i]->reports;
+		Parameters	row = row_of(set->points[i]);
+
+		add_int(&row, i);
+		add_time(&row, reports > 0 ? seen : EVC_NO_TIME);
+		add_int(&row, reports);
+		give(&given, &row);
+	}
+	count = run_given(&given, &none);
+	for (uint64 i = 0; i < count; i++)
+	{
+		Columns		c = columns_of(i);
+		EvcSetPoint *point = set->points[next_int(&c)];
+
+		point->context = CurrentMemoryContext;
+		point->known = true;
+		point->place = next_place(&c);
+		point->row.status = next_enum(&c);
+		point->row.status_since = next_time(&c);
+		point->row.status_reported_at = next_time(&c);
+		point->row.last_event_id = next_long(&c);
+		point->locked = point->row;
+		point->row.last_event_id -= point->reports;
+	}
+	if (count > 0)
+		SPI_freetuptable(SPI_tuptable);
+}
+
+static void
+fill_set_connector(void *to, Columns *c)
+{
+	EvcSetConnector *connector = to;
+
+	fill_connector(&connector->row, c);
+	connector->in_table = true;
+	connector->known = true;
+}
+
+static void
+fill_set_transaction(void *to, Columns *c)
+{
+	EvcSetTransaction *transaction = to;
+
+	transaction->place = next_place(c);
+	transaction->row.connector_id = next_int(c);
+	transaction->row.ended_at = next_time(c);
+	fill_progress(&transaction->row.progress, c);
+	transaction->known = true;
+}
+
+/*
+ * read_named
+ *		Run a query for the rows that are named, and fill them.
+ */
+static void
+read_named(Given *given, List *named, FillRow fill)
+{
+	Parameters	none = {0};
+	uint64		count = run_given(given, &none);
+
+	for (uint64 i = 0; i < count; i++)
+	{
+		Columns		c = columns_of(i);
+		int			n = next_int(&c);
+
+		fill(list_nth(named, n), &c);
+	}
+	if (count > 0)
+		SPI_freetuptable(SPI_tuptable);
+}
+
+/*
+ * evc_store_read_set
+ *		Read the rows that a set names.
+ */
+void
+evc_store_read_set(const EvcSet *set)
+{
+	Given		connectors = begin_given(READ_SET_CONNECTORS);
+	Given		transactions = begin_given(READ_SET_TRANSACTIONS);
+	List	   *named_connectors = NIL;
+	List	   *named_transactions = NIL;
+	ListCell   *lc;
+
+	for (int i = 0; i < set->count; i++)
+	{
+		EvcSetPoint *point = set->points[i];
+
+		foreach(lc, point->connectors)
+		{
+			EvcSetConnector *connector = lfirst(lc);
+			Parameters	row = row_of(point);
+
+			add_int(&row, connector->row.connector_id);
+			add_int(&row, list_length(named_connectors));
+			give(&connectors, &row);
+			named_connectors = lappend(named_connectors, connector);
+		}
+		foreach(lc, point->transactions)
+		{
+			EvcSetTransaction *transaction = lfirst(lc);
+			Parameters	row = row_of(point);
+
+			add_int(&row, transaction->row.transaction_id);
+			add_int(&row, list_length(named_transactions));
+			give(&transactions, &row);
+			named_transactions = lappend(named_transactions, transaction);
+		}
+	}
+	read_named(&connectors, named_connectors, fill_set_connector);
+	read_named(&transactions, named_transactions, fill_set_transaction);
+}
+
+/*
+ * is_settled
+ *		Tell whether the row of a charge point is as the lock left it.
+ */
+static bool
+is_settled(const EvcSetPoint *point)
+{
+	return point->row.last_event_id == point->locked.last_event_id &&
+		point->row.status == point->locked.status &&
+		point->row.status_since == point->locked.status_since &&
+		point->row.status_reported_at == point->locked.status_reported_at;
+}
+
+/*
+ * give_point
+ *		Give what is to be written of a charge point to the queries that do it.
+ */
+static void
+give_point(const EvcSetPoint *point, Given *charge_points,
+		   Given *new_connectors, Given *connectors, Given *new_samples,
+		   Given *samples, Given *transactions, Given *events)
+{
+	Parameters	row = row_of(point);
+	ListCell   *lc;
+
+	if (!is_settled(point))
+	{
+		add_text(&row, point->row.status);
+		add_time(&row, point->row.status_since);
+		add_time(&row, point->row.status_reported_at);
+		add_long(&row, point->row.last_event_id);
+		add_place(&row, &point->place);
+		add_long(&row, point->locked.last_event_id);
+		give(charge_points, &row);
+	}
+
+	foreach(lc, point->connectors)
+	{
+		const EvcSetConnector *connector = lfirst(lc);
+
+		if (!connector->changed)
+			continue;
+		row = row_of(point);
+		add_connector(&row, &connector->row);
+		give(connector->in_table ? connectors : new_connectors, &row);
+	}
+	foreach(lc, point->samples)
+	{
+		const EvcSetSample *sample = lfirst(lc);
+
+		row = row_of(point);
+		add_sample(&row, sample->transaction_id, &sample->progress);
+		give(sample->is_new ? new_samples : samples, &row);
+	}
+	foreach(lc, point->transactions)
+	{
+		const EvcSetTransaction *transaction = lfirst(lc);
+
+		if (!transaction->changed)
+			continue;
+		row = row_of(point);
+		add_sample(&row, transaction->row.transaction_id,
+				   &transaction->row.progress);
+		add_place(&row, &transaction->place);
+		give(transactions, &row);
+	}
+	foreach(lc, point->events)
+	{
+		row = row_of(point);
+		add_event(&row, lfirst(lc));
+		give(events, &row);
+	}
+}
+
+/*
+ * update_given
+ *		Update the rows that are given, each of which must still be as it was
+ *		read.
+ *
+ * It is not where a trigger on the tables called back for the same charge
+ * point.
+ */
+static void
+update_given(Given *given)
+{
+	Parameters	none = {0};
+
+	if (run_given(given, &none) != (uint64) given->count)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("a charge point was changed within its own batch"),
+				 errdetail("A trigger on the tables called evcharge for the same charge point.")));
+}
+
+/*
+ * evc_store_write_set
+ *		Write what the reports of a set changed.
+ */
+void
+evc_store_write_set(const EvcSet *set)
+{
+	Given		charge_points = begin_given(UPDATE_SET_CHARGE_POINTS);
+	Given		new_connectors = begin_given(INSERT_SET_CONNECTORS);
+	Given		connectors = begin_given(UPDATE_SET_CONNECTORS);
+	Given		new_samples = begin_given(INSERT_SET_SAMPLES);
+	Given		samples = begin_given(WRITE_SET_SAMPLES);
+	Given		transactions = begin_given(UPDATE_SET_TRANSACTIONS);
+	Given		events = begin_given(INSERT_SET_EVENTS);
+	Parameters	none = {0};
+	Parameters	writer = {0};
+	MemoryContext given = AllocSetContextCreate(CurrentMemoryContext,
+												"evcharge given",
+												ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(given);
+
+	for (int i = 0; i < set->count; i++)
+	{
+		give_point(set->points[i], &charge_points, &new_connectors,
+				   &connectors, &new_samples, &samples, &transactions,
+				   &events);
+		MemoryContextReset(given);
+	}
+	MemoryContextSwitchTo(old);
+
+	update_given(&charge_points);
+	run_given(&new_connectors, &none);
+	update_given(&connectors);
+	run_given(&new_samples, &none);
+	run_given(&samples, &none);
+	update_given(&transactions);
+	add_writer(&writer);
+	run_given(&events, &writer);
 }
 
 /* ---------------------------------------------------------------------------

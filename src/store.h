@@ -97,9 +97,14 @@ typedef struct EvcReserve
  * the rights of the owner of the tables; read_only makes all of it see the
  * snapshot of the calling query.
  */
+struct EvcSet;
+struct EvcSetPoint;
+
 typedef struct EvcStore
 {
 	Datum		id;				/* charge_point_id, a text */
+	struct EvcSetPoint *point;	/* the charge point in a set of reports, whose
+								 * rows are in memory; usually NULL */
 	bool		read_only;
 	Oid			save_user;
 	int			save_context;
@@ -109,6 +114,7 @@ typedef struct EvcStore
 extern void evc_store_init(void);
 extern void evc_store_begin(EvcStore *store, Datum id, bool read_only);
 extern void evc_store_end(EvcStore *store);
+extern void evc_store_join(EvcStore *store, struct EvcSetPoint *point);
 
 extern bool evc_store_lock(EvcStore *store, TimestampTz seen, EvcReserve reserve,
 						   EvcChargePoint *row);
@@ -193,7 +199,10 @@ extern List *evc_store_list_expiring(EvcStore *store, TimestampTz started,
 									 TimestampTz unconfirmed, TimestampTz now,
 									 int32 limit, MemoryContext context);
 extern List *evc_store_list_expired_auth(EvcStore *store, TimestampTz now);
-extern void evc_store_lock_all(EvcStore *store, Datum ids);
+
+extern void evc_store_lock_set(struct EvcSet *set, TimestampTz seen);
+extern void evc_store_read_set(const struct EvcSet *set);
+extern void evc_store_write_set(const struct EvcSet *set);
 
 /* An event of the feed: the columns of the row, and who wrote it. */
 #define EVC_FEED_COLUMNS 11
