@@ -10,9 +10,10 @@
  * writes too: after a crash it goes on there.
  *
  * A launcher starts an announcer in each database when the server starts, and
- * in any in which a transaction with events finds none at work; one that finds
- * nothing to do in its database goes away.  Only an announcer that is at work
- * is relied on.  Until it is, transactions send NOTIFY themselves.
+ * in any in which a transaction with events finds none; one that finds nothing
+ * to do in its database goes away.  Only an announcer that has been at work is
+ * relied on, for it goes on where it was, whatever happens to it.  Until then
+ * transactions send NOTIFY themselves.
  *
  * All of this needs shared memory, and so the library in
  * shared_preload_libraries.
@@ -24,6 +25,7 @@
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
+#include "catalog/namespace.h"
 #include "catalog/pg_database.h"
 #include "commands/dbcommands.h"
 #include "commands/extension.h"
@@ -34,13 +36,18 @@
 #include "postmaster/interrupt.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
+#include "storage/lmgr.h"
 #include "storage/lwlock.h"
 #include "storage/proc.h"
 #include "storage/shmem.h"
 #include "tcop/tcopprot.h"
 #include "tcop/utility.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
 #include "utils/snapmgr.h"
+#include "utils/syscache.h"
 #include "utils/timestamp.h"
 
 #include "announcer.h"
@@ -54,6 +61,7 @@
 #define BUSY_PAUSE		5		/* ms in which they gather */
 #define PREPARED_PAUSE	100		/* ms after which prepared ones are looked for */
 #define RETRY_PAUSE		1000	/* ms before an announcer is started again */
+#define START_LIMIT		60000	/* ms in which a process must appear */
 #define LEAVE_PAUSE		10		/* ms between looks whether it has gone */
 
 typedef enum State
@@ -63,6 +71,7 @@ typedef enum State
 	STARTING,
 	AT_WORK,
 	FAILED,						/* it was at work, and is started again */
+	AWAY,						/* a statement wants its database alone */
 	REFUSED						/* it looked and went away */
 } State;
 
@@ -71,6 +80,7 @@ typedef struct Announcer
 {
 	Oid			database;		/* InvalidOid: the slot is free */
 	State		state;
+	bool		relied;			/* transactions leave their events to it */
 	Latch	   *latch;			/* while it is at work */
 	pid_t		pid;			/* of the process, or 0 */
 	TimestampTz since;			/* when the state was entered */
@@ -89,7 +99,7 @@ static Shared *shared = NULL;
 
 /* Of this process: its database's announcer, and what it has left to that. */
 static Announcer *mine = NULL;
-static bool left_events = false;
+static bool concerns_announcer = false;
 static bool missed_announcer = false;
 
 static shmem_request_hook_type next_shmem_request = NULL;
@@ -159,18 +169,39 @@ find(Oid database, bool make)
 /*
  * enter
  *		Change the state of an announcer, and tell the launcher.
+ *
+ * The caller holds the lock.
  */
 static void
 enter(Announcer *announcer, State state, const char *obstacle)
 {
-	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
 	announcer->state = state;
 	announcer->since = GetCurrentTimestamp();
 	announcer->obstacle = obstacle;
-	if (state != AT_WORK)
-		announcer->latch = NULL;
+	if (state == AT_WORK)
+		announcer->relied = true;
+	else if (state == REFUSED)
+		announcer->relied = false;
 	if (shared->launcher != NULL)
 		SetLatch(shared->launcher);
+}
+
+/*
+ * forget
+ *		Give back the slot of a database that is no more, or has nothing to
+ *		announce.
+ *
+ * A process that still has it sees by its pid that it is not its own any more.
+ */
+static void
+forget(Oid database)
+{
+	Announcer  *announcer;
+
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	announcer = find(database, false);
+	if (announcer != NULL)
+		memset(announcer, 0, sizeof(Announcer));
 	LWLockRelease(shared->lock);
 }
 
@@ -183,8 +214,8 @@ enter(Announcer *announcer, State state, const char *obstacle)
  * look_up
  *		Find the announcer of this database, if there is one.
  *
- * Once found, it is read without the lock: a state that is a moment old does
- * no harm.  The slot is given away only when the database is dropped.
+ * Once found, it is read without the lock: what is a moment old does no harm.
+ * The slot is given away only when the database is dropped, or the extension.
  */
 static void
 look_up(void)
@@ -197,16 +228,16 @@ look_up(void)
 }
 
 /*
- * at_work
+ * is_relied_on
  *		Tell whether the announcer of this database can be relied on.
  *
- * One that failed can: it goes on where it was.
+ * One that failed or was sent away can: it goes on where it was.
  */
 static bool
-at_work(void)
+is_relied_on(void)
 {
 	look_up();
-	return mine != NULL && (mine->state == AT_WORK || mine->state == FAILED);
+	return mine != NULL && mine->relied;
 }
 
 /*
@@ -219,8 +250,8 @@ evc_announcer_takes(void)
 {
 	if (shared == NULL)
 		return false;
-	if (at_work())
-		return left_events = true;
+	if (is_relied_on())
+		return concerns_announcer = true;
 	missed_announcer = true;
 	return false;
 }
@@ -236,9 +267,9 @@ evc_announcer_obstacle(void)
 		return "evcharge is not in shared_preload_libraries";
 	if (RecoveryInProgress())
 		return "the server is a standby";
-	if (at_work())
+	if (is_relied_on())
 		return NULL;
-	if (mine != NULL && mine->state == REFUSED && mine->obstacle != NULL)
+	if (mine != NULL && mine->obstacle != NULL)
 		return mine->obstacle;
 	return "the announcer has not started yet";
 }
@@ -259,11 +290,7 @@ call_launcher(void)
 						  TimestampDifferenceExceeds(mine->since,
 													 GetCurrentTimestamp(),
 													 RETRY_PAUSE))))
-	{
-		mine->state = WANTED;
-		if (shared->launcher != NULL)
-			SetLatch(shared->launcher);
-	}
+		enter(mine, WANTED, mine->obstacle);
 	LWLockRelease(shared->lock);
 }
 
@@ -273,6 +300,7 @@ call_launcher(void)
  *
  * By now its events can be seen.  Those of a prepared transaction cannot, and
  * nobody will come by here when they can, so the announcer looks for itself.
+ * It may have gone since it took them, and is then called back for them.
  */
 static void
 at_end_of_transaction(XactEvent event, void *arg)
@@ -282,20 +310,22 @@ at_end_of_transaction(XactEvent event, void *arg)
 	(void) arg;
 	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_PREPARE)
 	{
-		if (left_events && mine != NULL)
+		if (concerns_announcer && mine != NULL)
 		{
 			if (event == XACT_EVENT_PREPARE)
 				mine->prepared = true;
 			latch = mine->latch;
 			if (latch != NULL)
 				SetLatch(latch);
+			if (!mine->relied)
+				missed_announcer = true;
 		}
 		if (missed_announcer)
 			call_launcher();
 	}
 	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_PREPARE ||
 		event == XACT_EVENT_ABORT)
-		left_events = missed_announcer = false;
+		concerns_announcer = missed_announcer = false;
 }
 
 /* ---------------------------------------------------------------------------
@@ -304,6 +334,9 @@ at_end_of_transaction(XactEvent event, void *arg)
  */
 
 static Announcer *self = NULL;
+static State state_after = FAILED;	/* being at work */
+static char *known_place = NULL;	/* what its row says */
+static Oid	known_table = InvalidOid;	/* which has that row */
 
 /*
  * leave
@@ -313,10 +346,15 @@ static Announcer *self = NULL;
 static void pg_attribute_noreturn()
 leave(const char *obstacle)
 {
-	enter(self, REFUSED, obstacle);
-	self->pid = 0;
 	if (obstacle == NULL)
-		self->database = InvalidOid;
+		forget(MyDatabaseId);
+	else
+	{
+		LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+		if (self->pid == MyProcPid && self->state != AWAY)
+			enter(self, REFUSED, obstacle);
+		LWLockRelease(shared->lock);
+	}
 	proc_exit(0);
 }
 
@@ -325,18 +363,64 @@ leave(const char *obstacle)
  *		Say that the announcer has gone.
  *
  * One that did not leave on its own account was stopped by an error, or by the
- * administrator, and is started again.
+ * administrator, and is started again if it was ever at work.
  */
 static void
 at_exit(int code, Datum arg)
 {
 	(void) code;
 	(void) arg;
-	self->pid = 0;
-	if (self->state == AT_WORK)
-		enter(self, FAILED, NULL);
-	else if (self->state == STARTING)
-		enter(self, REFUSED, "the announcer could not start");
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	if (self->pid == MyProcPid)
+	{
+		self->pid = 0;
+		self->latch = NULL;
+		if (self->state == AT_WORK)
+			enter(self, state_after, NULL);
+		else if (self->state == STARTING && self->relied)
+			enter(self, FAILED, NULL);
+		else if (self->state == STARTING)
+			enter(self, REFUSED, "the announcer could not start");
+	}
+	LWLockRelease(shared->lock);
+}
+
+/*
+ * take_slot
+ *		Make this process the announcer of a slot; false if none is wanted there.
+ */
+static bool
+take_slot(int slot)
+{
+	bool		wanted;
+
+	self = &shared->announcers[slot];
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	wanted = self->state == STARTING && self->pid == 0;
+	if (wanted)
+		self->pid = MyProcPid;
+	LWLockRelease(shared->lock);
+	return wanted;
+}
+
+/*
+ * go_to_work
+ *		Have transactions rely on this announcer; false if it was sent away.
+ */
+static bool
+go_to_work(void)
+{
+	bool		wanted;
+
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	wanted = self->state == STARTING && self->pid == MyProcPid;
+	if (wanted)
+	{
+		self->latch = MyLatch;
+		enter(self, AT_WORK, NULL);
+	}
+	LWLockRelease(shared->lock);
+	return wanted;
 }
 
 /*
@@ -358,43 +442,72 @@ read_event(const EvcFeedEvent *row, EvcEvent *event)
 }
 
 /*
+ * keep_place
+ *		Write how far the announcer has come, and know it.
+ */
+static void
+keep_place(EvcStore *store, const char *place)
+{
+	char	   *known = MemoryContextStrdup(TopMemoryContext, place);
+
+	evc_store_write_place(store, known, GetCurrentTimestamp());
+	if (known_place != NULL)
+		pfree(known_place);
+	known_place = known;
+}
+
+/*
  * announce
  *		Announce what is new, up to a limit, in one transaction; return how many
  *		events that were.
  *
- * The place is written with it.  Where there is none yet, it begins here.
+ * The place is written with it.  Where there is none yet, it begins here.  It is
+ * read only once: tables that were made anew have no place, and to begin there
+ * would be to pass over what has woken this announcer.
+ *
+ * If others announce from now on, what was left to the announcer is still its
+ * to tell.  Then the place is forgotten: should it be asked again, it begins
+ * there.
+ *
+ * Who drops tables wakes it before other processes are told of that, and keeps
+ * them locked until then.
  */
 static int
 announce(bool *prepared)
 {
+	bool		wanted = evc_notify == EVC_NOTIFY_ANNOUNCER;
 	EvcStore	store;
-	char	   *place;
-	char	   *next;
+	char	   *next = NULL;
 	List	   *events = NIL;
 	ListCell   *lc;
+	int			count;
 
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
 	PushActiveSnapshot(GetTransactionSnapshot());
+	if (OidIsValid(known_table))
+		LockRelationOid(known_table, AccessShareLock);
 	if (!OidIsValid(get_extension_oid("evcharge", true)))
 		leave(NULL);
 	if (!evc_store_can_announce())
 		leave("install() has not run");
+	known_table = get_relname_relid("announcer",
+									get_namespace_oid("evcharge", false));
 	pgstat_report_activity(STATE_RUNNING, "announcing events");
 	evc_store_begin(&store, (Datum) 0, true);
 
-	place = evc_store_read_place(&store);
-	if (evc_notify != EVC_NOTIFY_ANNOUNCER)
+	if (known_place == NULL)
 	{
-		/* others announce; should it be asked again, it begins there */
+		char	   *place = evc_store_read_place(&store);
+
 		if (place != NULL)
-			evc_store_write_place(&store, NULL, 0);
+			known_place = MemoryContextStrdup(TopMemoryContext, place);
 	}
-	else if (place == NULL)
-		evc_store_write_place(&store, evc_feed_now(&store),
-							  GetCurrentTimestamp());
-	else
-		events = evc_feed_read_here(&store, place, MAX_EVENTS, &next);
+	if (known_place == NULL && wanted)
+		keep_place(&store, evc_feed_now(&store));
+	else if (known_place != NULL && evc_notify != EVC_NOTIFY_OFF)
+		events = evc_feed_read_here(&store, known_place, MAX_EVENTS, &next);
+	count = list_length(events);
 	foreach(lc, events)
 	{
 		const EvcFeedEvent *row = lfirst(lc);
@@ -403,8 +516,10 @@ announce(bool *prepared)
 		if (read_event(row, &event))
 			evc_notify_send(row->charge_point_id, &event);
 	}
-	if (events != NIL)
-		evc_store_write_place(&store, next, GetCurrentTimestamp());
+	if (!wanted && known_place != NULL && count < MAX_EVENTS)
+		evc_store_write_place(&store, NULL, 0);
+	else if (count > 0)
+		keep_place(&store, next);
 	if (*prepared)
 		*prepared = evc_store_has_prepared(&store);
 
@@ -413,7 +528,7 @@ announce(bool *prepared)
 	CommitTransactionCommand();
 	pgstat_report_stat(false);
 	pgstat_report_activity(STATE_IDLE, NULL);
-	return list_length(events);
+	return count;
 }
 
 /*
@@ -430,6 +545,16 @@ rest(long ms)
 }
 
 /*
+ * set
+ *		Choose a setting for this process, whatever the database has.
+ */
+static void
+set(const char *name, const char *value)
+{
+	SetConfigOption(name, value, PGC_USERSET, PGC_S_OVERRIDE);
+}
+
+/*
  * evc_announcer_main
  *		Announce the events of one database, until there is no need to.
  */
@@ -437,37 +562,44 @@ void
 evc_announcer_main(Datum argument)
 {
 	bool		prepared = true;	/* there may be some from before */
+	int			count;
 
-	self = &shared->announcers[DatumGetInt32(argument)];
+	if (!take_slot(DatumGetInt32(argument)))
+		proc_exit(0);
 	before_shmem_exit(at_exit, (Datum) 0);
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
 	pqsignal(SIGTERM, die);
 	BackgroundWorkerUnblockSignals();
-	self->pid = MyProcPid;
-	BackgroundWorkerInitializeConnectionByOid(self->database, InvalidOid, 0);
-	SetConfigOption("application_name", "evcharge announcer", PGC_USERSET,
-					PGC_S_OVERRIDE);
+	/* what was left to it is announced also where nobody may connect any more */
+	BackgroundWorkerInitializeConnectionByOid(self->database, InvalidOid,
+											  BGWORKER_BYPASS_ALLOWCONN);
+	set("application_name", "evcharge announcer");
 	/* what it writes is only its place; after a crash it says some things twice */
-	SetConfigOption("synchronous_commit", "off", PGC_USERSET, PGC_S_OVERRIDE);
+	set("synchronous_commit", "off");
+	/* each look is to see what is new, and to write */
+	set("default_transaction_isolation", "read committed");
+	set("default_transaction_read_only", "off");
 
-	(void) announce(&prepared);
+	do
+	{
+		CHECK_FOR_INTERRUPTS();
+		count = announce(&prepared);
+	} while (count >= MAX_EVENTS && evc_notify != EVC_NOTIFY_ANNOUNCER);
 	if (evc_notify != EVC_NOTIFY_ANNOUNCER)
 		leave("evcharge.notify of the database is not announcer");
-	if (self->state != STARTING)
-		proc_exit(0);			/* it was sent away meanwhile */
-	self->latch = MyLatch;
-	enter(self, AT_WORK, NULL);
+	if (!go_to_work())
+		proc_exit(0);
 
 	for (;;)
 	{
-		int			count;
+		bool		looked;
 
 		ResetLatch(MyLatch);
 		CHECK_FOR_INTERRUPTS();
 		if (ConfigReloadPending)
 		{
 			/* begin anew with what was set, for the database also */
-			enter(self, WANTED, NULL);
+			state_after = WANTED;
 			proc_exit(0);
 		}
 		if (self->prepared)
@@ -475,14 +607,16 @@ evc_announcer_main(Datum argument)
 			self->prepared = false;
 			prepared = true;
 		}
+		looked = prepared;
 		count = announce(&prepared);
 		if (count >= MAX_EVENTS)
 			continue;
 		if (count >= BUSY_EVENTS)
 			rest(BUSY_PAUSE);
+		/* what is not prepared any more may have been committed meanwhile */
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_EXIT_ON_PM_DEATH |
-						 (prepared ? WL_TIMEOUT : 0), PREPARED_PAUSE,
-						 PG_WAIT_EXTENSION);
+						 (prepared || looked ? WL_TIMEOUT : 0),
+						 PREPARED_PAUSE, PG_WAIT_EXTENSION);
 	}
 }
 
@@ -517,12 +651,27 @@ want_all(void)
 		announcer = find(form->oid, true);
 		if (announcer != NULL && (announcer->state == UNKNOWN ||
 								  announcer->state == REFUSED))
-			announcer->state = WANTED;
+			enter(announcer, WANTED, announcer->obstacle);
 		LWLockRelease(shared->lock);
 	}
 	table_endscan(scan);
 	table_close(databases, AccessShareLock);
 	CommitTransactionCommand();
+}
+
+/*
+ * exists
+ *		Tell whether there still is a database.
+ */
+static bool
+exists(Oid database)
+{
+	bool		found;
+
+	StartTransactionCommand();
+	found = SearchSysCacheExists1(DATABASEOID, ObjectIdGetDatum(database));
+	CommitTransactionCommand();
+	return found;
 }
 
 /*
@@ -546,9 +695,15 @@ start(int slot)
 	strlcpy(worker.bgw_library_name, "evcharge", BGW_MAXLEN);
 	strlcpy(worker.bgw_function_name, "evc_announcer_main", BGW_MAXLEN);
 
-	enter(announcer, STARTING, NULL);
-	if (!RegisterDynamicBackgroundWorker(&worker, NULL))
-		enter(announcer, REFUSED, "max_worker_processes leaves no room for the announcer");
+	if (!exists(announcer->database))
+		forget(announcer->database);
+	else if (!RegisterDynamicBackgroundWorker(&worker, NULL))
+	{
+		LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+		if (announcer->state == STARTING)
+			enter(announcer, REFUSED, "max_worker_processes leaves no room for the announcer");
+		LWLockRelease(shared->lock);
+	}
 }
 
 /*
@@ -557,7 +712,7 @@ start(int slot)
  *		long nothing is to be done, or -1 for as long as nobody calls.
  *
  * One starts at a time: at a start of the server most of them find nothing to
- * do and go away.
+ * do and go away.  But the others do not wait for one that waits for a lock.
  */
 static int
 next_to_start(long *wait)
@@ -566,22 +721,29 @@ next_to_start(long *wait)
 	int			slot = -1;
 
 	*wait = -1;
-	LWLockAcquire(shared->lock, LW_SHARED);
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
 	for (int i = 0; i < MAX_ANNOUNCERS; i++)
 	{
 		const Announcer *announcer = &shared->announcers[i];
+		TimestampTz since = announcer->since;
 
 		if (!OidIsValid(announcer->database))
 			continue;
 		if (announcer->state == STARTING)
 		{
-			slot = -1;
 			*wait = RETRY_PAUSE;
-			break;
+			if (!TimestampDifferenceExceeds(since, now, RETRY_PAUSE))
+			{
+				slot = -1;
+				break;
+			}
+			if (announcer->pid == 0 &&
+				TimestampDifferenceExceeds(since, now, START_LIMIT))
+				slot = i;
 		}
-		if (announcer->state == FAILED)
+		else if (announcer->state == FAILED)
 		{
-			if (TimestampDifferenceExceeds(announcer->since, now, RETRY_PAUSE))
+			if (TimestampDifferenceExceeds(since, now, RETRY_PAUSE))
 				slot = i;
 			else
 				*wait = RETRY_PAUSE;
@@ -589,6 +751,8 @@ next_to_start(long *wait)
 		else if (announcer->state == WANTED)
 			slot = i;
 	}
+	if (slot >= 0)
+		enter(&shared->announcers[slot], STARTING, NULL);
 	LWLockRelease(shared->lock);
 	return slot;
 }
@@ -686,10 +850,24 @@ database_of(const Node *statement)
 }
 
 /*
+ * may_have
+ *		Tell whether the caller may have a database for itself at all.
+ *
+ * Who may not learns it from the statement; no announcer need go for that.
+ */
+static bool
+may_have(Oid database)
+{
+#if PG_VERSION_NUM >= 160000
+	return object_ownercheck(DatabaseRelationId, database, GetUserId());
+#else
+	return pg_database_ownercheck(database, GetUserId());
+#endif
+}
+
+/*
  * send_away
  *		Have the announcer of a database go, and wait until it has.
- *
- * If the database stays, the next transaction with events calls it back.
  */
 static void
 send_away(Oid database)
@@ -700,36 +878,68 @@ send_away(Oid database)
 	announcer = find(database, false);
 	if (announcer != NULL)
 	{
-		announcer->state = REFUSED;
-		announcer->since = GetCurrentTimestamp();
-		announcer->obstacle = "another statement wanted the database for itself";
+		if (announcer->state != UNKNOWN && announcer->state != REFUSED)
+			enter(announcer, AWAY, "a statement wants the database for itself");
 		if (announcer->pid != 0)
 			kill(announcer->pid, SIGTERM);
 	}
 	LWLockRelease(shared->lock);
-	while (announcer != NULL && announcer->pid != 0)
+	while (announcer != NULL && announcer->database == database &&
+		   announcer->pid != 0)
 		rest(LEAVE_PAUSE);
 }
 
 /*
- * forget
- *		Give back the slot of a database that is no more.
+ * call_back
+ *		Have the announcer of a database come back that was sent away.
  */
 static void
-forget(Oid database)
+call_back(int code, Datum database)
 {
 	Announcer  *announcer;
 
+	(void) code;
 	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
-	announcer = find(database, false);
-	if (announcer != NULL && announcer->pid == 0)
-		announcer->database = InvalidOid;
+	announcer = find(DatumGetObjectId(database), false);
+	if (announcer != NULL && announcer->state == AWAY)
+		enter(announcer, WANTED, NULL);
 	LWLockRelease(shared->lock);
 }
 
 /*
+ * run_utility
+ *		Run a statement as if this library were not there.
+ */
+static void
+run_utility(PlannedStmt *pstmt, const char *query, bool read_only_tree,
+			ProcessUtilityContext context, ParamListInfo params,
+			QueryEnvironment *env, DestReceiver *dest, QueryCompletion *qc)
+{
+	if (next_utility != NULL)
+		next_utility(pstmt, query, read_only_tree, context, params, env, dest,
+					 qc);
+	else
+		standard_ProcessUtility(pstmt, query, read_only_tree, context, params,
+								env, dest, qc);
+}
+
+/*
+ * drops_extension
+ *		Tell whether a statement may take the extension or its tables away.
+ */
+static bool
+drops_extension(const Node *statement)
+{
+	if (IsA(statement, DropStmt))
+		return ((const DropStmt *) statement)->removeType == OBJECT_EXTENSION ||
+			((const DropStmt *) statement)->removeType == OBJECT_SCHEMA;
+	return IsA(statement, DropOwnedStmt);
+}
+
+/*
  * utility
- *		Let no announcer stand in the way of a statement about its database.
+ *		Let no announcer stand in the way of a statement about its database, and
+ *		let it look whether it still has anything to do.
  */
 static void
 utility(PlannedStmt *pstmt, const char *query, bool read_only_tree,
@@ -739,17 +949,28 @@ utility(PlannedStmt *pstmt, const char *query, bool read_only_tree,
 	const char *name = database_of(pstmt->utilityStmt);
 	Oid			database = name == NULL ? InvalidOid :
 		get_database_oid(name, true);
+	bool		drops = IsA(pstmt->utilityStmt, DropdbStmt);
 
-	if (OidIsValid(database))
+	if (!OidIsValid(database) || !may_have(database))
+	{
+		if (drops_extension(pstmt->utilityStmt) && is_relied_on())
+			concerns_announcer = true;
+		run_utility(pstmt, query, read_only_tree, context, params, env, dest,
+					qc);
+		return;
+	}
+
+	PG_ENSURE_ERROR_CLEANUP(call_back, ObjectIdGetDatum(database));
+	{
 		send_away(database);
-	if (next_utility != NULL)
-		next_utility(pstmt, query, read_only_tree, context, params, env, dest,
-					 qc);
-	else
-		standard_ProcessUtility(pstmt, query, read_only_tree, context, params,
-								env, dest, qc);
-	if (OidIsValid(database) && IsA(pstmt->utilityStmt, DropdbStmt))
+		run_utility(pstmt, query, read_only_tree, context, params, env, dest,
+					qc);
+	}
+	PG_END_ENSURE_ERROR_CLEANUP(call_back, ObjectIdGetDatum(database));
+	if (drops)
 		forget(database);
+	else
+		call_back(0, ObjectIdGetDatum(database));
 }
 
 /*
@@ -765,7 +986,8 @@ evc_announcer_init(void)
 		.bgw_restart_time = RETRY_PAUSE / 1000,
 	};
 
-	if (!process_shared_preload_libraries_in_progress)
+	/* while pg_upgrade works, nobody else may write */
+	if (!process_shared_preload_libraries_in_progress || IsBinaryUpgrade)
 		return;
 	next_shmem_request = shmem_request_hook;
 	shmem_request_hook = request_shmem;

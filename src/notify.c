@@ -70,15 +70,14 @@ evc_notify_send(const char *charge_point_id, const EvcEvent *event)
  *		Announce one event the way evcharge.notify says.
  *
  * This is where it is decided whether NOTIFY belongs to the transaction.  An
- * announcer that is not at work cannot be relied on, so until it is, events go
- * the other way.
+ * announcer that has not been at work cannot be relied on, so until then events
+ * go the other way.  One that is at work announces all events of its database,
+ * so a session that would do so itself had them heard twice.
  */
 void
 evc_notify_event(const char *charge_point_id, const EvcEvent *event)
 {
-	if (evc_notify == EVC_NOTIFY_ANNOUNCER && evc_announcer_takes())
-		return;
-	if (evc_notify != EVC_NOTIFY_OFF)
+	if (evc_notify != EVC_NOTIFY_OFF && !evc_announcer_takes())
 		evc_notify_send(charge_point_id, event);
 }
 
@@ -91,17 +90,15 @@ PG_FUNCTION_INFO_V1(evc_notify_mode);
 Datum
 evc_notify_mode(PG_FUNCTION_ARGS)
 {
-	const char *mode = "off";
+	const char *obstacle = evc_announcer_obstacle();
+	const char *mode = "announcer";
 
 	(void) fcinfo;
-	if (evc_notify == EVC_NOTIFY_COMMIT)
+	if (evc_notify == EVC_NOTIFY_OFF)
+		mode = "off";
+	else if (obstacle != NULL && evc_notify == EVC_NOTIFY_COMMIT)
 		mode = "commit";
-	else if (evc_notify == EVC_NOTIFY_ANNOUNCER)
-	{
-		const char *obstacle = evc_announcer_obstacle();
-
-		mode = obstacle == NULL ? "announcer" :
-			psprintf("commit: %s", obstacle);
-	}
+	else if (obstacle != NULL)
+		mode = psprintf("commit: %s", obstacle);
 	PG_RETURN_TEXT_P(cstring_to_text(mode));
 }
