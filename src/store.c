@@ -35,6 +35,7 @@
 #include "utils/memutils.h"
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
+#include "utils/typcache.h"
 #include "utils/xid8.h"
 
 #include "errors.h"
@@ -71,7 +72,7 @@
 	"parent_id_tag, list_version, removed_at"
 
 /* one UPDATE is the lock, the counters and the sign of life */
-#define LOCK_CHARGE_POINT_ROW \
+#define LOCK_CHARGE_POINT_ROW(columns) \
 	"UPDATE evcharge.charge_point SET " \
 	"last_seen_at = GREATEST(last_seen_at, $2), " \
 	"last_event_id = last_event_id + $3, " \
@@ -82,16 +83,18 @@
 	"WHEN auth_list_version <= 2147483647 - $5 " \
 	"THEN auth_list_version + $5 ELSE 0 END " \
 	"WHERE charge_point_id = $1 " \
-	"RETURNING " CHARGE_POINT_COLUMNS
+	"RETURNING " columns
 
 /*
  * The lock and what a call needs to know, in one statement.  Its snapshot is
  * older than the lock if it had to wait for that, so the last event that the
- * snapshot knows comes along.
+ * snapshot knows comes along.  The row of the charge point is one value, so that
+ * each node above hands on one column of it.
  */
 #define LOCK_AND_READ(columns, joins) \
-	"WITH p AS (" LOCK_CHARGE_POINT_ROW ") " \
-	"SELECT p.*, (SELECT last_event_id FROM evcharge.charge_point " \
+	"WITH p AS (" \
+	LOCK_CHARGE_POINT_ROW("ROW(" CHARGE_POINT_COLUMNS ") AS charge_point") ") " \
+	"SELECT p.charge_point, (SELECT last_event_id FROM evcharge.charge_point " \
 	"WHERE charge_point_id = $1), " columns " FROM p " \
 	"LEFT JOIN evcharge.connector c " \
 	"ON c.charge_point_id = $1 AND c.connector_id = $6 " joins
@@ -230,7 +233,8 @@ static const struct
 	const char *types;
 	const char *sql;
 }			queries[QUERY_COUNT] = {
-	[LOCK_CHARGE_POINT] = {"tziii", LOCK_CHARGE_POINT_ROW},
+	[LOCK_CHARGE_POINT] = {"tziii",
+	LOCK_CHARGE_POINT_ROW(CHARGE_POINT_COLUMNS)},
 	[LOCK_FOR_START] = {"tziiiit", FOR_START(LOCK_AND_READ)},
 	[LOCK_FOR_STOP] = {"tziiii", FOR_STOP(LOCK_AND_READ)},
 	[REGISTER] = {"ttz",
@@ -911,6 +915,28 @@ fill_auth(void *to, Columns *c)
 
 typedef void (*FillRow) (void *to, Columns *c);
 
+/* a row in one column */
+static void
+next_row(Columns *c, FillRow fill, void *to)
+{
+	bool		isnull;
+	Datum		value = SPI_getbinval(c->tuple, c->desc, c->next++, &isnull);
+	HeapTupleHeader header = DatumGetHeapTupleHeader(value);
+	HeapTupleData tuple = {
+		.t_len = HeapTupleHeaderGetDatumLength(header),
+		.t_data = header,
+	};
+	Columns		inner = {
+		.tuple = &tuple,
+		.desc = lookup_rowtype_tupdesc(HeapTupleHeaderGetTypeId(header),
+									   HeapTupleHeaderGetTypMod(header)),
+		.next = 1,
+	};
+
+	fill(to, &inner);
+	ReleaseTupleDesc(inner.desc);
+}
+
 /*
  * read_row
  *		Run a query that gives at most one row; say whether it gave one.
@@ -1176,7 +1202,7 @@ lock_and_read(StoreQuery lock, StoreQuery again, Parameters *p,
 	if (count == 0)
 		return 0;
 	*c = columns_of(0);
-	fill_charge_point(row, c);
+	next_row(c, fill_charge_point, row);
 	if (next_long(c) == row->last_event_id - reserve->events)
 		return count;
 

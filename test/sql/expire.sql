@@ -6,8 +6,8 @@
 SET evcharge.offline_after = 0;
 SET evcharge.notify = off;
 
-CREATE FUNCTION report(cp text, json text) RETURNS int LANGUAGE sql AS $$
-	SELECT evcharge.report_transaction(cp, evcharge.encode(evcharge.from_json('TransactionInfo', json::json)))
+CREATE FUNCTION report(cp text, content text) RETURNS int LANGUAGE sql AS $$
+	SELECT evcharge.report_transaction(cp, evcharge.encode(evcharge.from_json('TransactionInfo', content::json)))
 $$;
 CREATE FUNCTION start(cp text, connector int, key text, at timestamptz) RETURNS evcharge.message
 LANGUAGE sql AS $$

@@ -27,7 +27,7 @@ SELECT format('SELECT evcharge.report_%s', call) FROM (VALUES
 	($$log('REP', m('LogData', '{"currentTime":"2024-01-08T09:30:00Z","resp":{"message":"door open"}}'))$$),
 	($$log('REP', m('LogData', '{"currentTime":"2024-01-08T09:30:00Z","resp":{"error":true,"message":"door open"}}'))$$)
 	) v (call);
-CREATE FUNCTION m(type text, json json) RETURNS bytea LANGUAGE sql AS 'SELECT evcharge.encode(evcharge.from_json(type, json))';
+CREATE FUNCTION m(type text, content json) RETURNS bytea LANGUAGE sql AS 'SELECT evcharge.encode(evcharge.from_json(type, content))';
 
 -- everything that stays of a report
 CREATE VIEW state AS

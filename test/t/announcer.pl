@@ -627,9 +627,9 @@ await_announcer($node, 'renamed', 'it is back after a statement that failed');
 is_announced_once($seen, 'it has lost nothing');
 
 # Only who may have the database can send it away.
-answer($node, 'postgres', 'CREATE ROLE nobody LOGIN');
+answer($node, 'postgres', 'CREATE ROLE stranger LOGIN');
 $pid = announcer($node, 'renamed');
-is(sqlstate($node, 'postgres', "SET ROLE nobody; $_"), '42501', "fails: $_")
+is(sqlstate($node, 'postgres', "SET ROLE stranger; $_"), '42501', "fails: $_")
   foreach 'DROP DATABASE renamed', 'CREATE DATABASE x TEMPLATE renamed';
 is(announcer($node, 'renamed'), $pid, 'it stays where nothing can come of it');
 $seen->{listener}->quit;
