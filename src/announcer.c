@@ -58,7 +58,7 @@
 #define MAX_ANNOUNCERS	64		/* databases */
 #define MAX_EVENTS		5000	/* that one transaction announces */
 #define BUSY_EVENTS		4		/* more of them: there will be others soon */
-#define BUSY_PAUSE		5		/* ms in which they gather */
+#define BUSY_PAUSE		4		/* ms in which they gather */
 #define PREPARED_PAUSE	100		/* ms after which prepared ones are looked for */
 #define RETRY_PAUSE		1000	/* ms before an announcer is started again */
 #define START_LIMIT		60000	/* ms in which a process must appear */

@@ -123,16 +123,16 @@
 		 "LEFT JOIN evcharge.transaction t ON t.charge_point_id = $1 " \
 		 "AND t.transaction_id = c.transaction_id")
 
-#define READ_EVENTS(which) \
+#define EVENTS_OF_FEED(which) \
 	"SELECT charge_point_id, event_id, kind, connector_id, " \
 	"transaction_id, old_value, new_value, reason, detail, occurred_at, " \
 	"recorded_at, written_by FROM evcharge.event " \
 	"WHERE cluster = $1 AND " which " " \
 	"AND (written_by > $5 OR written_by = $5 AND (" \
 	"charge_point_id COLLATE \"C\" > $6 " \
-	"OR charge_point_id = $6 AND event_id > $7)) " \
-	"ORDER BY written_by, charge_point_id COLLATE \"C\", " \
-	"event_id LIMIT $8"
+	"OR charge_point_id = $6 AND event_id > $7)) "
+#define ORDER_OF_FEED \
+	"ORDER BY written_by, charge_point_id COLLATE \"C\", event_id LIMIT $8"
 
 #define EVENT_COLUMNS \
 	"charge_point_id, event_id, kind, connector_id, transaction_id, " \
@@ -545,10 +545,15 @@ static const struct
 	 * in $2 wrote; behind the place $5 to $7.
 	 */
 	[READ_FEED] = {"lXxxxtli",
-		READ_EVENTS("NOT written_by = ANY ($2) "
-					"AND written_by >= $3 AND written_by < $4")},
+		EVENTS_OF_FEED("NOT written_by = ANY ($2) "
+					   "AND written_by >= $3 AND written_by < $4")
+		ORDER_OF_FEED},
+
+	/* OFFSET keeps the planner from going through all events instead */
 	[READ_FEED_OF] = {"lXxxxtli",
-		READ_EVENTS("written_by = ANY ($2)")},
+		"SELECT e.* FROM pg_catalog.unnest($2) x (xid), LATERAL ("
+		EVENTS_OF_FEED("written_by = x.xid") "OFFSET 0) e "
+		ORDER_OF_FEED},
 };
 
 #define MAX_PARAMETERS	23
