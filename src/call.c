@@ -146,38 +146,6 @@ evc_call_lock(EvcCall *call, EvcReserve reserve)
 }
 
 /*
- * evc_call_lock_for_start
- *		Lock the charge point, and read what a start is decided by.
- */
-bool
-evc_call_lock_for_start(EvcCall *call, EvcReserve reserve, int32 connector_id,
-						const char *consumer_key, EvcConnector *connector,
-						List **entries)
-{
-	if (!evc_store_lock_for_start(&call->store, reserve, connector_id,
-								  consumer_key, &call->row, connector,
-								  entries))
-		return false;
-	take_lock(call, reserve);
-	return true;
-}
-
-/*
- * evc_call_lock_for_stop
- *		Lock the charge point, and read what a stop is decided by.
- */
-bool
-evc_call_lock_for_stop(EvcCall *call, EvcReserve reserve, int32 connector_id,
-					   EvcConnector *connector, EvcTransaction *transaction)
-{
-	if (!evc_store_lock_for_stop(&call->store, reserve, connector_id,
-								 &call->row, connector, transaction))
-		return false;
-	take_lock(call, reserve);
-	return true;
-}
-
-/*
  * register_and_lock
  *		Make the row of an unknown charge point, and lock it.
  *
@@ -247,28 +215,24 @@ evc_call_lock_or_register(EvcCall *call, EvcReserve reserve,
 
 /*
  * number
- *		Give an event its number, and announce it.
- *
- * That it is announced before it is written is no matter: nobody hears of it
- * before the commit.
+ *		Give an event the next number, and its times.
  */
 static void
-number(EvcCall *call, EvcEvent *event)
+number(const EvcCall *call, EvcEvent *event)
 {
-	event->event_id = ++call->row.last_event_id;
+	event->event_id = call->row.last_event_id + 1;
 	event->recorded_at = call->now;
 	if (event->occurred_at == EVC_NO_TIME)
 		event->occurred_at = call->now;
-	evc_notify_event(call->id, event);
 }
 
 /*
- * evc_call_take_event
- *		Return the event of a change, numbered, for a statement that writes it
- *		with the change.
+ * evc_call_next_event
+ *		Return the event of a change, for a statement that writes it with the
+ *		change.
  */
 EvcEvent
-evc_call_take_event(EvcCall *call, EvcEventKind kind,
+evc_call_next_event(const EvcCall *call, EvcEventKind kind,
 					int32 connector_id, int32 transaction_id,
 					const char *old_value, const char *new_value,
 					TimestampTz occurred_at)
@@ -287,6 +251,29 @@ evc_call_take_event(EvcCall *call, EvcEventKind kind,
 }
 
 /*
+ * evc_call_wrote_event
+ *		Count and announce an event that has been written.
+ */
+void
+evc_call_wrote_event(EvcCall *call, const EvcEvent *event)
+{
+	call->row.last_event_id = event->event_id;
+	evc_notify_event(call->id, event);
+}
+
+/*
+ * write_event
+ *		Write an event by itself.
+ */
+static void
+write_event(EvcCall *call, EvcEvent *event)
+{
+	number(call, event);
+	evc_store_insert_event(&call->store, event);
+	evc_call_wrote_event(call, event);
+}
+
+/*
  * evc_call_event
  *		Record a change and return the number of its event.
  */
@@ -296,11 +283,11 @@ evc_call_event(EvcCall *call, EvcEventKind kind,
 			   const char *old_value, const char *new_value,
 			   TimestampTz occurred_at)
 {
-	EvcEvent	event = evc_call_take_event(call, kind, connector_id,
+	EvcEvent	event = evc_call_next_event(call, kind, connector_id,
 											transaction_id, old_value,
 											new_value, occurred_at);
 
-	evc_store_insert_event(&call->store, &event);
+	write_event(call, &event);
 	return event.event_id;
 }
 
@@ -332,8 +319,7 @@ record_anomaly(EvcCall *call, EvcEvent *event, bool once, const char *detail,
 	event->detail = sentence.data;
 	if (evc_store_has_anomaly(&call->store, event, once))
 		return;
-	number(call, event);
-	evc_store_insert_event(&call->store, event);
+	write_event(call, event);
 }
 
 /*

@@ -43,23 +43,16 @@ extern void evc_call_begin(EvcCall *call, text *id, bool read_only);
 extern void evc_call_begin_report(EvcCall *call, text *id,
 								  struct EvcSetPoint *point);
 extern bool evc_call_lock(EvcCall *call, EvcReserve reserve);
-extern bool evc_call_lock_for_start(EvcCall *call, EvcReserve reserve,
-									int32 connector_id,
-									const char *consumer_key,
-									EvcConnector *connector, List **entries);
-extern bool evc_call_lock_for_stop(EvcCall *call, EvcReserve reserve,
-								   int32 connector_id,
-								   EvcConnector *connector,
-								   EvcTransaction *transaction);
 extern void evc_call_lock_report(EvcCall *call, EvcReserve reserve, bool boot);
 extern bool evc_call_lock_or_register(EvcCall *call, EvcReserve reserve,
 									  const char *registration);
 
-extern EvcEvent evc_call_take_event(EvcCall *call, EvcEventKind kind,
+extern EvcEvent evc_call_next_event(const EvcCall *call, EvcEventKind kind,
 									int32 connector_id, int32 transaction_id,
 									const char *old_value,
 									const char *new_value,
 									TimestampTz occurred_at);
+extern void evc_call_wrote_event(EvcCall *call, const EvcEvent *event);
 extern int64 evc_call_event(EvcCall *call, EvcEventKind kind,
 							int32 connector_id, int32 transaction_id,
 							const char *old_value, const char *new_value,

@@ -261,13 +261,13 @@ check_availability(text *id, const void *bytes, size_t len)
  *		newest that is free, or say why there is none.
  */
 static const char *
-choose_entry(EvcCall *call, List *entries, EvcAuth **chosen)
+choose_entry(EvcCall *call, const char *consumer_key, EvcAuth **chosen)
 {
 	EvcAuth    *in_use = NULL;
 	ListCell   *lc;
 
 	*chosen = NULL;
-	foreach(lc, entries)
+	foreach(lc, evc_store_list_auth_of(&call->store, consumer_key))
 	{
 		EvcAuth    *auth = lfirst(lc);
 
@@ -306,38 +306,43 @@ owns(const char *consumer_key, const EvcTransaction *transaction)
  * start
  *		Open a transaction for a consumer, or say why not.
  *
+ * Usually nothing speaks against it, and it is done before that is looked for.
  * A consumer that asks again for the transaction it has is told yes again.
  */
 static const char *
 start(EvcCall *call, const Gateway__StartTransactionRequestData *request,
-	  const Reading *reading, const EvcConnector *connector, List *entries)
+	  const Reading *reading)
 {
 	const char *consumer_key = request->consumer_public_key;
-	EvcTransaction transaction;
+	EvcTransaction transaction = EVC_NO_TRANSACTION;
+	EvcTransaction running;
+	EvcConnector connector;
 	EvcAuth    *auth;
-	const char *refusal;
+	const char *refusal = refuse_charge_point(call);
 
-	if (connector->transaction_id != 0 &&
-		evc_store_read_transaction(&call->store, connector->transaction_id,
-								   &transaction) &&
-		owns(consumer_key, &transaction))
-		return NULL;
-
-	if ((refusal = refuse_charge_point(call)) != NULL)
-		return refusal;
-	if (connector->connector_id == 0)
-		return refuse_no_connector(call, request->connector_id);
-	if ((refusal = refuse_connector(call, connector)) != NULL ||
-		(refusal = choose_entry(call, entries, &auth)) != NULL)
-		return refusal;
-
-	transaction = EVC_NO_TRANSACTION;
-	evc_transaction_take_id(call, &transaction);
 	transaction.connector_id = request->connector_id;
-	transaction.id_tag = auth->id_tag;
 	transaction.consumer_key = consumer_key;
 	transaction.started_at = reading->at;
 	transaction.start_meter = reading->meter;
+	if (refusal == NULL && evc_transaction_start(call, &transaction))
+		return NULL;
+
+	if (!evc_store_read_connector(&call->store, request->connector_id,
+								  &connector))
+		return refusal != NULL ? refusal :
+			refuse_no_connector(call, request->connector_id);
+	if (connector.transaction_id != 0 &&
+		evc_store_read_transaction(&call->store, connector.transaction_id,
+								   &running) &&
+		owns(consumer_key, &running))
+		return NULL;
+	if (refusal != NULL ||
+		(refusal = refuse_connector(call, &connector)) != NULL ||
+		(refusal = choose_entry(call, consumer_key, &auth)) != NULL)
+		return refusal;
+
+	evc_transaction_take_id(call, &transaction);
+	transaction.id_tag = auth->id_tag;
 	evc_transaction_open(call, &transaction, auth);
 	return NULL;
 }
@@ -353,18 +358,12 @@ start_transaction(text *id, const void *bytes, size_t len,
 	Gateway__StartTransactionRequestData *request =
 		evc_message_unpack(EVC_START_TRANSACTION_REQUEST, bytes, len);
 	Gateway__StartTransactionResponseData answer = GATEWAY__START_TRANSACTION_RESPONSE_DATA__INIT;
-	EvcConnector connector;
-	List	   *entries;
 	const char *refusal;
 	EvcCall		call;
 
 	begin(&call, id, request->charge_point_client_id, false);
-	if (evc_call_lock_for_start(&call,
-								(EvcReserve) {.events = 1, .transactions = 1},
-								request->connector_id,
-								request->consumer_public_key,
-								&connector, &entries))
-		refusal = start(&call, request, reading, &connector, entries);
+	if (evc_call_lock(&call, (EvcReserve) {.events = 1, .transactions = 1}))
+		refusal = start(&call, request, reading);
 	else
 		refusal = refuse_unknown(&call);
 
@@ -413,31 +412,42 @@ may_stop(EvcCall *call, const char *consumer_key,
  */
 static const char *
 stop(EvcCall *call, const Gateway__StopTransactionRequestData *request,
-	 const Reading *reading, const EvcConnector *connector,
-	 EvcTransaction *transaction)
+	 const Reading *reading, EvcTransaction *transaction)
 {
 	const char *consumer_key = request->consumer_public_key;
+	EvcConnector connector;
 
-	if (connector->connector_id == 0)
+	*transaction = EVC_NO_TRANSACTION;
+	transaction->connector_id = request->connector_id;
+	transaction->consumer_key = consumer_key;
+	transaction->ended_at = reading->at;
+	transaction->end_meter = reading->meter;
+	transaction->stop_reason = reading->reason;
+	/* 0 is no connector, but where transactions of an unknown one are kept */
+	if (request->connector_id > 0 && evc_transaction_stop(call, transaction))
+		return NULL;
+
+	if (!evc_store_read_connector(&call->store, request->connector_id,
+								  &connector))
 		return refuse_no_connector(call, request->connector_id);
-
-	if (connector->transaction_id != 0)
+	if (connector.transaction_id == 0)
 	{
-		if (!may_stop(call, consumer_key, transaction))
-			return psprintf("transaction %d on connector %d of charge point \"%s\" belongs to another consumer",
-							connector->transaction_id,
-							connector->connector_id, call->id);
-		evc_transaction_end(call, transaction, reading->at, reading->meter,
-							reading->reason, false);
-		return NULL;
+		if (evc_store_last_transaction_on(&call->store, request->connector_id,
+										  transaction) &&
+			may_stop(call, consumer_key, transaction))
+			return NULL;
+		return psprintf("connector %d of charge point \"%s\" has no transaction of this consumer",
+						connector.connector_id, call->id);
 	}
-
-	if (evc_store_last_transaction_on(&call->store, request->connector_id,
-									  transaction) &&
-		may_stop(call, consumer_key, transaction))
-		return NULL;
-	return psprintf("connector %d of charge point \"%s\" has no transaction of this consumer",
-					connector->connector_id, call->id);
+	if (!evc_store_read_transaction(&call->store, connector.transaction_id,
+									transaction) ||
+		!may_stop(call, consumer_key, transaction))
+		return psprintf("transaction %d on connector %d of charge point \"%s\" belongs to another consumer",
+						connector.transaction_id, connector.connector_id,
+						call->id);
+	evc_transaction_end(call, transaction, reading->at, reading->meter,
+						reading->reason, false);
+	return NULL;
 }
 
 /*
@@ -452,7 +462,6 @@ stop_transaction(text *id, const void *bytes, size_t len,
 		evc_message_unpack(EVC_STOP_TRANSACTION_REQUEST, bytes, len);
 	Gateway__StopTransactionResponseData answer = GATEWAY__STOP_TRANSACTION_RESPONSE_DATA__INIT;
 	EvcReserve	reserve = {.events = 1};
-	EvcConnector connector;
 	EvcTransaction transaction;
 	const char *refusal;
 	EvcCall		call;
@@ -465,9 +474,8 @@ stop_transaction(text *id, const void *bytes, size_t len,
 	}
 
 	begin(&call, id, request->charge_point_client_id, false);
-	if (evc_call_lock_for_stop(&call, reserve, request->connector_id,
-							   &connector, &transaction))
-		refusal = stop(&call, request, reading, &connector, &transaction);
+	if (evc_call_lock(&call, reserve))
+		refusal = stop(&call, request, reading, &transaction);
 	else
 		refusal = refuse_unknown(&call);
 

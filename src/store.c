@@ -33,6 +33,7 @@
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/plancache.h"
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
 #include "utils/typcache.h"
@@ -71,57 +72,35 @@
 	"id_tag, consumer_key, transaction_id, status, expires_at, " \
 	"parent_id_tag, list_version, removed_at"
 
-/* one UPDATE is the lock, the counters and the sign of life */
-#define LOCK_CHARGE_POINT_ROW(columns) \
-	"UPDATE evcharge.charge_point SET " \
-	"last_seen_at = GREATEST(last_seen_at, $2), " \
-	"last_event_id = last_event_id + $3, " \
-	"last_transaction_id = CASE " \
-	"WHEN last_transaction_id <= 2147483647 - $4 " \
-	"THEN last_transaction_id + $4 ELSE 0 END, " \
-	"auth_list_version = CASE " \
-	"WHEN auth_list_version <= 2147483647 - $5 " \
-	"THEN auth_list_version + $5 ELSE 0 END " \
-	"WHERE charge_point_id = $1 " \
-	"RETURNING " columns
-
 /*
- * The lock and what a call needs to know, in one statement.  Its snapshot is
- * older than the lock if it had to wait for that, so the last event that the
- * snapshot knows comes along.  The row of the charge point is one value, so that
- * each node above hands on one column of it.
+ * The end of a transaction on connector $13, and what it frees, if there is one
+ * to end: "which" goes by $14.  All that follows hangs on the row that ended, so
+ * if there is none, nothing is written.  What only the caller wants of that row
+ * is one value, so that each node hands on one column of it.
  */
-#define LOCK_AND_READ(columns, joins) \
-	"WITH p AS (" \
-	LOCK_CHARGE_POINT_ROW("ROW(" CHARGE_POINT_COLUMNS ") AS charge_point") ") " \
-	"SELECT p.charge_point, (SELECT last_event_id FROM evcharge.charge_point " \
-	"WHERE charge_point_id = $1), " columns " FROM p " \
-	"LEFT JOIN evcharge.connector c " \
-	"ON c.charge_point_id = $1 AND c.connector_id = $6 " joins
-
-#define READ_AGAIN(columns, joins) \
-	"SELECT " columns " FROM (VALUES (1)) v " \
-	"LEFT JOIN evcharge.connector c " \
-	"ON c.charge_point_id = $1 AND c.connector_id = $6 " joins
-
-/*
- * A connector and the live entries of a consumer; a connector and the
- * transaction that it names.  Every column costs something in every node of
- * the plan, so only those are read that a start or a stop is decided by.
- */
-#define FOR_START(read) \
-	read("c.connector_id, c.status, c.transaction_id, " \
-		 "a.id_tag, a.transaction_id, a.status, a.expires_at, a.list_version", \
-		 "LEFT JOIN evcharge.auth a ON a.charge_point_id = $1 " \
-		 "AND a.consumer_key = $7 AND a.removed_at IS NULL")
-
-#define FOR_STOP(read) \
-	read("c.connector_id, c.transaction_id, " \
-		 "t.id_tag, t.consumer_key, t.started_at, t.start_meter, " \
-		 "t.current_offered, t.current_unit, t.voltage_offered, " \
-		 "t.voltage_unit, t.progress_at", \
-		 "LEFT JOIN evcharge.transaction t ON t.charge_point_id = $1 " \
-		 "AND t.transaction_id = c.transaction_id")
+#define END_TRANSACTION(which) \
+	"WITH t AS (UPDATE evcharge.transaction SET ended_at = $2, " \
+	"end_meter = $3, stop_reason = $4, forced = $5 " \
+	"WHERE charge_point_id = $1 AND " which " " \
+	"RETURNING transaction_id, id_tag, ROW(started_at, start_meter, " \
+	"current_offered, current_unit, voltage_offered, voltage_unit, " \
+	"progress_at) AS reading), " \
+	"c AS (UPDATE evcharge.connector SET transaction_id = NULL " \
+	"WHERE charge_point_id = $1 AND connector_id = $13 " \
+	"AND transaction_id = (SELECT transaction_id FROM t)), " \
+	"a AS (UPDATE evcharge.auth SET transaction_id = NULL, " \
+	"removed_at = COALESCE(removed_at, $6), " \
+	"list_version = CASE WHEN removed_at IS NULL " \
+	"THEN COALESCE($7, list_version) ELSE list_version END " \
+	"WHERE charge_point_id = $1 AND lower(id_tag COLLATE \"C\") = " \
+	"lower((SELECT id_tag FROM t) COLLATE \"C\") " \
+	"AND transaction_id = (SELECT transaction_id FROM t) " \
+	"RETURNING status, removed_at), " \
+	"e AS (INSERT INTO evcharge.event (charge_point_id, event_id, kind, " \
+	"connector_id, transaction_id, new_value, occurred_at, recorded_at, " \
+	"cluster, written_by) SELECT $1, $8, 'transaction_ended', $13, " \
+	"transaction_id, $4, $9, $10, $11, $12 FROM t) " \
+	"SELECT t.*, a.removed_at = $6, a.status FROM t LEFT JOIN a ON true"
 
 #define EVENTS_OF_FEED(which) \
 	"SELECT charge_point_id, event_id, kind, connector_id, " \
@@ -161,8 +140,6 @@
 typedef enum StoreQuery
 {
 	LOCK_CHARGE_POINT,
-	LOCK_FOR_START,
-	LOCK_FOR_STOP,
 	REGISTER,
 	READ_CHARGE_POINT,
 	UPDATE_CHARGE_POINT,
@@ -178,8 +155,6 @@ typedef enum StoreQuery
 	UPDATE_SET_TRANSACTIONS,
 	INSERT_SET_EVENTS,
 	READ_CONNECTOR,
-	READ_FOR_START,
-	READ_FOR_STOP,
 	LIST_CONNECTORS,
 	INSERT_CONNECTOR,
 	UPDATE_CONNECTOR,
@@ -195,6 +170,8 @@ typedef enum StoreQuery
 	FREE_TRANSACTION_ID,
 	OPEN_TRANSACTION,
 	CLOSE_TRANSACTION,
+	START_TRANSACTION,
+	STOP_TRANSACTION,
 	UPDATE_TRANSACTION,
 	LIST_AUTH,
 	LIST_AUTH_SINCE,
@@ -233,10 +210,21 @@ static const struct
 	const char *types;
 	const char *sql;
 }			queries[QUERY_COUNT] = {
+
+	/* one UPDATE is the lock, the counters and the sign of life */
 	[LOCK_CHARGE_POINT] = {"tziii",
-	LOCK_CHARGE_POINT_ROW(CHARGE_POINT_COLUMNS)},
-	[LOCK_FOR_START] = {"tziiiit", FOR_START(LOCK_AND_READ)},
-	[LOCK_FOR_STOP] = {"tziiii", FOR_STOP(LOCK_AND_READ)},
+		"UPDATE evcharge.charge_point SET "
+		"last_seen_at = GREATEST(last_seen_at, $2), "
+		"last_event_id = last_event_id + $3, "
+		"last_transaction_id = CASE "
+		"WHEN last_transaction_id <= 2147483647 - $4 "
+		"THEN last_transaction_id + $4 ELSE 0 END, "
+		"auth_list_version = CASE "
+		"WHEN auth_list_version <= 2147483647 - $5 "
+		"THEN auth_list_version + $5 ELSE 0 END "
+		"WHERE charge_point_id = $1 "
+		"RETURNING " CHARGE_POINT_COLUMNS},
+
 	[REGISTER] = {"ttz",
 		"INSERT INTO evcharge.charge_point "
 		"(charge_point_id, registration, registered_at) "
@@ -320,8 +308,6 @@ static const struct
 	[READ_CONNECTOR] = {"ti",
 		"SELECT " CONNECTOR_COLUMNS " FROM evcharge.connector "
 		"WHERE charge_point_id = $1 AND connector_id = $2"},
-	[READ_FOR_START] = {"tziiiit", FOR_START(READ_AGAIN)},
-	[READ_FOR_STOP] = {"tziiii", FOR_STOP(READ_AGAIN)},
 	[LIST_CONNECTORS] = {"t",
 		"SELECT " CONNECTOR_COLUMNS " FROM evcharge.connector "
 		"WHERE charge_point_id = $1 ORDER BY connector_id"},
@@ -395,26 +381,37 @@ static const struct
 		"connector_id, transaction_id, occurred_at, recorded_at, cluster, "
 		"written_by) VALUES "
 		"($1, $19, 'transaction_started', $3, $2, $20, $21, $22, $23)"},
-	[CLOSE_TRANSACTION] = {"tiitzitbzilzzlx",
-		"WITH t AS (UPDATE evcharge.transaction SET ended_at = $5, "
-		"end_meter = $6, stop_reason = $7, forced = $8 "
-		"WHERE charge_point_id = $1 AND transaction_id = $2), "
-		"c AS (UPDATE evcharge.connector SET transaction_id = NULL "
+	[CLOSE_TRANSACTION] = {"tzitbzilzzlxii",
+	END_TRANSACTION("transaction_id = $14")},
+
+	/*
+	 * The start and the stop that consumers ask for, in the usual case: the
+	 * connector is free, and the consumer's only live entry accepts it; the
+	 * transaction is its own.  Any other case changes nothing.  request.c has
+	 * the whole of the rules.
+	 */
+	[START_TRANSACTION] = {"tiitzizllx",
+		"WITH c AS (UPDATE evcharge.connector SET transaction_id = $2 "
 		"WHERE charge_point_id = $1 AND connector_id = $3 "
-		"AND transaction_id = $2), "
-		"e AS (INSERT INTO evcharge.event (charge_point_id, event_id, kind, "
-		"connector_id, transaction_id, new_value, occurred_at, recorded_at, "
-		"cluster, written_by) VALUES "
-		"($1, $11, 'transaction_ended', $3, $2, $7, $12, $13, $14, $15)), "
-		"a AS (UPDATE evcharge.auth SET transaction_id = NULL, "
-		"removed_at = COALESCE(removed_at, $9), "
-		"list_version = CASE WHEN removed_at IS NULL "
-		"THEN COALESCE($10, list_version) ELSE list_version END "
-		"WHERE charge_point_id = $1 "
-		"AND lower(id_tag COLLATE \"C\") = lower($4 COLLATE \"C\") "
-		"AND transaction_id = $2 "
-		"RETURNING status, removed_at) "
-		"SELECT status FROM a WHERE removed_at = $9"},
+		"AND transaction_id IS NULL AND status IN ('Available', 'Preparing') "
+		"AND ARRAY(SELECT status = 'Accepted' AND transaction_id IS NULL "
+		"AND (expires_at IS NULL OR expires_at > $7) FROM evcharge.auth "
+		"WHERE charge_point_id = $1 AND consumer_key = $4 "
+		"AND removed_at IS NULL) = '{t}' RETURNING connector_id), "
+		"a AS (UPDATE evcharge.auth SET transaction_id = $2 "
+		"WHERE charge_point_id = $1 AND consumer_key = $4 "
+		"AND removed_at IS NULL AND EXISTS (SELECT FROM c) "
+		"RETURNING id_tag), "
+		"t AS (INSERT INTO evcharge.transaction (charge_point_id, "
+		"transaction_id, connector_id, id_tag, consumer_key, started_at, "
+		"start_meter) SELECT $1, $2, $3, id_tag, $4, $5, $6 FROM a) "
+		"INSERT INTO evcharge.event (charge_point_id, event_id, kind, "
+		"connector_id, transaction_id, occurred_at, recorded_at, cluster, "
+		"written_by) SELECT "
+		"$1, $8, 'transaction_started', $3, $2, $5, $7, $9, $10 FROM a"},
+	[STOP_TRANSACTION] = {"tzitbzilzzlxit",
+	END_TRANSACTION("connector_id = $13 AND ended_at IS NULL "
+					"AND consumer_key = $14")},
 	[UPDATE_TRANSACTION] = {"tiittzizzitbftftz",
 		"UPDATE evcharge.transaction SET connector_id = $3, id_tag = $4, "
 		"consumer_key = $5, started_at = $6, start_meter = $7, "
@@ -732,6 +729,32 @@ plan_of(StoreQuery query)
 }
 
 /*
+ * is_planned
+ *		Tell whether the next execution of a plan has nothing to plan.
+ */
+static bool
+is_planned(SPIPlanPtr plan)
+{
+	CachedPlanSource *source = linitial(SPI_plan_get_plan_sources(plan));
+
+	return source->is_valid && source->gplan != NULL && source->gplan->is_valid;
+}
+
+/*
+ * set_locally
+ *		Set a setting up to AtEOXact_GUC() of what is returned, or an error.
+ */
+static int
+set_locally(const char *name, const char *value)
+{
+	int			level = NewGUCNestLevel();
+
+	(void) set_config_option(name, value, PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+	return level;
+}
+
+/*
  * run
  *		Execute a query and return the number of rows it gave or touched.
  *
@@ -742,12 +765,18 @@ static uint64
 run(StoreQuery query, Parameters *p, bool read_only)
 {
 	SPIPlanPtr	plan = plan_of(query);
+	int			level = 0;
 	int			result;
 
 	Assert(p->count == (int) strlen(queries[query].types));
+	/* a plan that is made while a table is small is kept while it grows */
+	if (!is_planned(plan))
+		level = set_locally("enable_seqscan", "off");
 	kept[query].running++;
 	result = SPI_execute_plan(plan, p->values, p->nulls, read_only, 0);
 	kept[query].running--;
+	if (level > 0)
+		AtEOXact_GUC(false, level);
 	if (result < 0)
 		elog(ERROR, "could not run query %d: %s", query,
 			 SPI_result_code_string(result));
@@ -900,6 +929,17 @@ fill_transaction(void *to, Columns *c)
 	row->end_meter = next_meter(c);
 	row->stop_reason = next_text(c);
 	row->forced = next_bool(c);
+	fill_progress(&row->progress, c);
+}
+
+/* what a transaction was read at, as far as its end does not say it */
+static void
+fill_reading(void *to, Columns *c)
+{
+	EvcTransaction *row = to;
+
+	row->started_at = next_time(c);
+	row->start_meter = next_meter(c);
 	fill_progress(&row->progress, c);
 }
 
@@ -1091,14 +1131,7 @@ evc_store_begin(EvcStore *store, Datum id, bool read_only)
 	SetUserIdAndSecContext(owner, store->save_context |
 						   SECURITY_LOCAL_USERID_CHANGE |
 						   SECURITY_NOFORCE_RLS);
-	store->guc_level = NewGUCNestLevel();
-	(void) set_config_option("search_path", "pg_catalog, pg_temp",
-							 PGC_USERSET, PGC_S_SESSION,
-							 GUC_ACTION_SAVE, true, 0, false);
-	/* a plan that is made while a table is small is kept while it grows */
-	(void) set_config_option("enable_seqscan", "off",
-							 PGC_USERSET, PGC_S_SESSION,
-							 GUC_ACTION_SAVE, true, 0, false);
+	store->guc_level = set_locally("search_path", "pg_catalog, pg_temp");
 	if (!tables_checked)
 		check_tables();
 	if (SPI_connect() != SPI_OK_CONNECT)
@@ -1153,150 +1186,28 @@ parameters(EvcStore *store)
  */
 
 /*
- * lock_parameters
- *		Begin the parameters of a lock: the sign of life ("seen", unless
- *		EVC_NO_TIME) and what the call reserves of the counters.
- */
-static Parameters
-lock_parameters(EvcStore *store, TimestampTz seen, EvcReserve reserve)
-{
-	Parameters	p = parameters(store);
-
-	add_time(&p, seen);
-	add_int(&p, reserve.events);
-	add_int(&p, reserve.transactions);
-	add_int(&p, reserve.list_versions);
-	return p;
-}
-
-/*
  * evc_store_lock
  *		Lock the charge point; false if there is no such charge point.
+ *
+ * With the lock come the sign of life ("seen", unless EVC_NO_TIME) and what the
+ * call reserves of the counters.
  */
 bool
 evc_store_lock(EvcStore *store, TimestampTz seen, EvcReserve reserve,
 			   EvcChargePoint *row)
 {
-	Parameters	p;
+	Parameters	p = parameters(store);
 
 	if (store->point != NULL)
 	{
 		evc_set_lock(store->point, reserve, row);
 		return true;
 	}
-	p = lock_parameters(store, seen, reserve);
+	add_time(&p, seen);
+	add_int(&p, reserve.events);
+	add_int(&p, reserve.transactions);
+	add_int(&p, reserve.list_versions);
 	return read_row(store, LOCK_CHARGE_POINT, &p, fill_charge_point, row);
-}
-
-/*
- * lock_and_read
- *		Lock the charge point and read what a call needs to know, in one
- *		statement; return the number of rows, which stay in SPI_tuptable.
- *
- * The row of the charge point is the newest there is, all else is of the
- * snapshot that the statement took before it had the lock.  If another call
- * came in between, it left an event, as every change does; then all else is
- * read again.  "c" is left where that begins in the first row.
- */
-static uint64
-lock_and_read(StoreQuery lock, StoreQuery again, Parameters *p,
-			  const EvcReserve *reserve, EvcChargePoint *row, Columns *c)
-{
-	uint64		count = run(lock, p, false);
-
-	if (count == 0)
-		return 0;
-	*c = columns_of(0);
-	next_row(c, fill_charge_point, row);
-	if (next_long(c) == row->last_event_id - reserve->events)
-		return count;
-
-	SPI_freetuptable(SPI_tuptable);
-	count = run(again, p, false);
-	*c = columns_of(0);
-	return count;
-}
-
-/*
- * evc_store_lock_for_start
- *		Lock the charge point, and read a connector and the live entries of a
- *		consumer; false if there is no such charge point.
- *
- * The connector has id 0 if there is no such connector.  It comes with status
- * and transaction, and the entries with what may keep them from being used.
- */
-bool
-evc_store_lock_for_start(EvcStore *store, EvcReserve reserve,
-						 int32 connector_id, const char *consumer_key,
-						 EvcChargePoint *row, EvcConnector *connector,
-						 List **entries)
-{
-	Parameters	p = lock_parameters(store, EVC_NO_TIME, reserve);
-	Columns		c;
-	uint64		count;
-
-	add_int(&p, connector_id);
-	add_text(&p, consumer_key);
-	count = lock_and_read(LOCK_FOR_START, READ_FOR_START, &p, &reserve, row,
-						  &c);
-	*entries = NIL;
-	for (uint64 i = 0; i < count; i++)
-	{
-		EvcAuth    *auth = palloc0(sizeof(EvcAuth));
-		Columns		r = c;
-
-		r.tuple = SPI_tuptable->vals[i];
-		*connector = (EvcConnector) {.connector_id = next_int(&r)};
-		connector->status = next_enum(&r);
-		connector->transaction_id = next_int(&r);
-		auth->id_tag = next_text(&r);
-		auth->transaction_id = next_int(&r);
-		auth->status = next_enum(&r);
-		auth->expires_at = next_time(&r);
-		auth->list_version = next_int(&r);
-		auth->removed_at = EVC_NO_TIME;
-		if (auth->id_tag != NULL)
-			*entries = lappend(*entries, auth);
-	}
-	SPI_freetuptable(SPI_tuptable);
-	return count > 0;
-}
-
-/*
- * evc_store_lock_for_stop
- *		Lock the charge point, and read a connector and the transaction that it
- *		names; false if there is no such charge point.
- *
- * The connector has id 0 if there is no such connector, the transaction has id
- * 0 if it names none, and comes with what the answer to a stop tells.
- */
-bool
-evc_store_lock_for_stop(EvcStore *store, EvcReserve reserve,
-						int32 connector_id, EvcChargePoint *row,
-						EvcConnector *connector, EvcTransaction *transaction)
-{
-	Parameters	p = lock_parameters(store, EVC_NO_TIME, reserve);
-	Columns		c;
-	uint64		count;
-
-	add_int(&p, connector_id);
-	count = lock_and_read(LOCK_FOR_STOP, READ_FOR_STOP, &p, &reserve, row, &c);
-	if (count > 0)
-	{
-		*connector = (EvcConnector) {.connector_id = next_int(&c)};
-		connector->transaction_id = next_int(&c);
-		*transaction = (EvcTransaction) {
-			.transaction_id = connector->transaction_id,
-			.connector_id = connector->connector_id,
-		};
-		transaction->id_tag = next_text(&c);
-		transaction->consumer_key = next_text(&c);
-		transaction->started_at = next_time(&c);
-		transaction->start_meter = next_meter(&c);
-		fill_progress(&transaction->progress, &c);
-	}
-	SPI_freetuptable(SPI_tuptable);
-	return count > 0;
 }
 
 /*
@@ -1698,19 +1609,6 @@ evc_store_renumber_auth(EvcStore *store, int32 list_version)
  */
 
 /*
- * add_event_of_transaction
- *		Add what the event of a transaction does not have from that.
- */
-static void
-add_event_of_transaction(Parameters *p, const EvcEvent *event)
-{
-	add_long(p, event->event_id);
-	add_time(p, event->occurred_at);
-	add_time(p, event->recorded_at);
-	add_writer(p);
-}
-
-/*
  * evc_store_open_transaction
  *		Insert a transaction and the event of its start; if it is open, tie its
  *		connector to it and the auth entry of "id_tag" (as the entry spells it,
@@ -1725,46 +1623,116 @@ evc_store_open_transaction(EvcStore *store, const EvcTransaction *row,
 	Assert(started->kind == EVC_TRANSACTION_STARTED);
 	add_transaction(&p, row);
 	add_text(&p, id_tag);
-	add_event_of_transaction(&p, started);
+	add_long(&p, started->event_id);
+	add_time(&p, started->occurred_at);
+	add_time(&p, started->recorded_at);
+	add_writer(&p);
 	write_rows(OPEN_TRANSACTION, &p);
+}
+
+/*
+ * evc_store_start_transaction
+ *		Do the same for a consumer that asks for it, if its connector is free and
+ *		its only live entry of the list accepts it; else write nothing, and
+ *		return false.
+ */
+bool
+evc_store_start_transaction(EvcStore *store, const EvcTransaction *row,
+							const EvcEvent *started)
+{
+	Parameters	p = parameters(store);
+
+	Assert(started->occurred_at == row->started_at);
+	add_int(&p, row->transaction_id);
+	add_int(&p, row->connector_id);
+	add_text(&p, row->consumer_key);
+	add_time(&p, row->started_at);
+	add_meter(&p, row->start_meter);
+	add_time(&p, started->recorded_at);
+	add_long(&p, started->event_id);
+	add_writer(&p);
+	return write_rows(START_TRANSACTION, &p) > 0;
+}
+
+/*
+ * end_parameters
+ *		Begin the parameters of an end of a transaction.
+ */
+static Parameters
+end_parameters(EvcStore *store, const EvcTransaction *row,
+			   const EvcEvent *ended, const EvcRemoval *removal)
+{
+	Parameters	p = parameters(store);
+
+	Assert(ended->kind == EVC_TRANSACTION_ENDED);
+	add_time(&p, row->ended_at);
+	add_meter(&p, row->end_meter);
+	add_text(&p, row->stop_reason);
+	add_bool(&p, row->forced);
+	add_time(&p, removal->at);
+	add(&p, Int32GetDatum(removal->list_version), removal->at == EVC_NO_TIME);
+	add_long(&p, ended->event_id);
+	add_time(&p, ended->occurred_at);
+	add_time(&p, ended->recorded_at);
+	add_writer(&p);
+	add_int(&p, row->connector_id);
+	return p;
+}
+
+/*
+ * end_transaction
+ *		Run an end of a transaction; false if there was none to end.
+ *
+ * What of the row was not known is read into it.
+ */
+static bool
+end_transaction(StoreQuery query, Parameters *p, EvcTransaction *row,
+				EvcRemoval *removal)
+{
+	bool		ended = run(query, p, false) > 0;
+
+	if (ended)
+	{
+		Columns		c = columns_of(0);
+
+		row->transaction_id = next_int(&c);
+		row->id_tag = next_text(&c);
+		next_row(&c, fill_reading, row);
+		removal->done = next_bool(&c);
+		removal->status = next_enum(&c);
+	}
+	SPI_freetuptable(SPI_tuptable);
+	return ended;
 }
 
 /*
  * evc_store_close_transaction
  *		Write the end of a transaction and the event of it, and free the connector
  *		and the auth entry that are tied to it.
- *
- * With "removed_at" the entry leaves the list, with that version of it.  Returns
- * whether it did, and the status that it had.
+ */
+void
+evc_store_close_transaction(EvcStore *store, EvcTransaction *row,
+							const EvcEvent *ended, EvcRemoval *removal)
+{
+	Parameters	p = end_parameters(store, row, ended, removal);
+
+	add_int(&p, row->transaction_id);
+	end_transaction(CLOSE_TRANSACTION, &p, row, removal);
+}
+
+/*
+ * evc_store_stop_transaction
+ *		Do the same with the open transaction of a consumer on a connector, and
+ *		read the rest of it; false, and nothing written, if there is none.
  */
 bool
-evc_store_close_transaction(EvcStore *store, const EvcTransaction *row,
-							const EvcEvent *ended, TimestampTz removed_at,
-							int32 list_version, const char **status)
+evc_store_stop_transaction(EvcStore *store, EvcTransaction *row,
+						   const EvcEvent *ended, EvcRemoval *removal)
 {
-	Parameters	p = parameters(store);
-	bool		left;
+	Parameters	p = end_parameters(store, row, ended, removal);
 
-	Assert(ended->kind == EVC_TRANSACTION_ENDED);
-	add_int(&p, row->transaction_id);
-	add_int(&p, row->connector_id);
-	add_text(&p, row->id_tag);
-	add_time(&p, row->ended_at);
-	add_meter(&p, row->end_meter);
-	add_text(&p, row->stop_reason);
-	add_bool(&p, row->forced);
-	add_time(&p, removed_at);
-	add(&p, Int32GetDatum(list_version), removed_at == EVC_NO_TIME);
-	add_event_of_transaction(&p, ended);
-	left = run(CLOSE_TRANSACTION, &p, false) > 0;
-	if (left)
-	{
-		Columns		c = columns_of(0);
-
-		*status = next_enum(&c);
-	}
-	SPI_freetuptable(SPI_tuptable);
-	return left;
+	add_text(&p, row->consumer_key);
+	return end_transaction(STOP_TRANSACTION, &p, row, removal);
 }
 
 /* ---------------------------------------------------------------------------

@@ -82,6 +82,19 @@ typedef struct EvcAuth
 } EvcAuth;
 
 /*
+ * An auth entry leaves the list with the transaction that used it: when
+ * (EVC_NO_TIME if it is to stay) and with which version of the list; then,
+ * whether it did, and the status that it had.
+ */
+typedef struct EvcRemoval
+{
+	TimestampTz at;
+	int32		list_version;
+	bool		done;
+	const char *status;
+} EvcRemoval;
+
+/*
  * What a call expects to use of the counters.  The lock takes it in advance,
  * so that the usual call updates the row of the charge point once.
  */
@@ -118,15 +131,6 @@ extern void evc_store_join(EvcStore *store, struct EvcSetPoint *point);
 
 extern bool evc_store_lock(EvcStore *store, TimestampTz seen, EvcReserve reserve,
 						   EvcChargePoint *row);
-extern bool evc_store_lock_for_start(EvcStore *store, EvcReserve reserve,
-									 int32 connector_id,
-									 const char *consumer_key,
-									 EvcChargePoint *row,
-									 EvcConnector *connector, List **entries);
-extern bool evc_store_lock_for_stop(EvcStore *store, EvcReserve reserve,
-									int32 connector_id, EvcChargePoint *row,
-									EvcConnector *connector,
-									EvcTransaction *transaction);
 extern bool evc_store_register(EvcStore *store, const char *registration,
 							   TimestampTz now);
 extern bool evc_store_read_charge_point(EvcStore *store, EvcChargePoint *row);
@@ -176,12 +180,15 @@ extern void evc_store_open_transaction(EvcStore *store,
 									   const EvcTransaction *row,
 									   const char *id_tag,
 									   const EvcEvent *started);
-extern bool evc_store_close_transaction(EvcStore *store,
+extern bool evc_store_start_transaction(EvcStore *store,
 										const EvcTransaction *row,
+										const EvcEvent *started);
+extern void evc_store_close_transaction(EvcStore *store, EvcTransaction *row,
 										const EvcEvent *ended,
-										TimestampTz removed_at,
-										int32 list_version,
-										const char **status);
+										EvcRemoval *removal);
+extern bool evc_store_stop_transaction(EvcStore *store, EvcTransaction *row,
+									   const EvcEvent *ended,
+									   EvcRemoval *removal);
 
 extern void evc_store_insert_event(EvcStore *store, const EvcEvent *event);
 extern bool evc_store_has_status_event(EvcStore *store, int32 connector_id,

@@ -76,6 +76,19 @@ follow_id(EvcCall *call, const EvcTransaction *transaction)
 }
 
 /*
+ * start_event
+ *		Return the event of the start of a transaction.
+ */
+static EvcEvent
+start_event(const EvcCall *call, const EvcTransaction *transaction)
+{
+	return evc_call_next_event(call, EVC_TRANSACTION_STARTED,
+							   transaction->connector_id,
+							   transaction->transaction_id, NULL, NULL,
+							   transaction->started_at);
+}
+
+/*
  * evc_transaction_insert
  *		Insert a transaction; if it is open, its connector and the auth entry
  *		of a tag, if one is given, are tied to it.
@@ -84,13 +97,10 @@ void
 evc_transaction_insert(EvcCall *call, const EvcTransaction *transaction,
 					   const char *id_tag)
 {
-	EvcEvent	started =
-		evc_call_take_event(call, EVC_TRANSACTION_STARTED,
-							transaction->connector_id,
-							transaction->transaction_id, NULL, NULL,
-							transaction->started_at);
+	EvcEvent	started = start_event(call, transaction);
 
 	evc_store_open_transaction(&call->store, transaction, id_tag, &started);
+	evc_call_wrote_event(call, &started);
 }
 
 /*
@@ -107,26 +117,103 @@ evc_transaction_open(EvcCall *call, const EvcTransaction *transaction,
 }
 
 /*
- * evc_transaction_close
- *		Write the end of a transaction, and free its connector and its auth entry.
+ * evc_transaction_start
+ *		Open a transaction for a consumer in the usual case, which one statement
+ *		recognizes: the connector is free, and the consumer has one live entry of
+ *		the list, which accepts it.  Else write nothing, and return false.
+ */
+bool
+evc_transaction_start(EvcCall *call, EvcTransaction *transaction)
+{
+	EvcChargePoint *row = &call->row;
+	EvcEvent	started;
+
+	if (row->transaction_ids_wrapped ||
+		row->last_transaction_id == PG_INT32_MAX)
+		return false;
+
+	transaction->transaction_id = row->last_transaction_id + 1;
+	started = start_event(call, transaction);
+	if (!evc_store_start_transaction(&call->store, transaction, &started))
+		return false;
+	row->last_transaction_id = transaction->transaction_id;
+	evc_call_wrote_event(call, &started);
+	return true;
+}
+
+/*
+ * end_event
+ *		Return the event of the end of a transaction.
+ */
+static EvcEvent
+end_event(const EvcCall *call, const EvcTransaction *transaction)
+{
+	return evc_call_next_event(call, EVC_TRANSACTION_ENDED,
+							   transaction->connector_id,
+							   transaction->transaction_id, NULL,
+							   transaction->stop_reason,
+							   transaction->ended_at);
+}
+
+/*
+ * removal_at_end
+ *		Return what becomes of an auth entry whose transaction ends now.
  *
  * The entry leaves the list with its transaction, unless it is to be kept.
  */
-void
-evc_transaction_close(EvcCall *call, const EvcTransaction *transaction)
+static EvcRemoval
+removal_at_end(const EvcCall *call)
 {
-	EvcEvent	ended =
-		evc_call_take_event(call, EVC_TRANSACTION_ENDED,
-							transaction->connector_id,
-							transaction->transaction_id, NULL,
-							transaction->stop_reason, transaction->ended_at);
-	const char *status;
+	return (EvcRemoval) {
+		.at = evc_keep_authorization ? EVC_NO_TIME : call->now,
+		.list_version = evc_auth_next_version(call),
+	};
+}
 
-	if (evc_store_close_transaction(&call->store, transaction, &ended,
-									evc_keep_authorization ? EVC_NO_TIME :
-									call->now,
-									evc_auth_next_version(call), &status))
-		evc_auth_removed(call, status);
+/*
+ * ended
+ *		Record that a transaction was ended.
+ */
+static void
+ended(EvcCall *call, const EvcEvent *event, const EvcRemoval *removal)
+{
+	evc_call_wrote_event(call, event);
+	if (removal->done)
+		evc_auth_removed(call, removal->status);
+}
+
+/*
+ * evc_transaction_close
+ *		Write the end of a transaction, and free its connector and its auth entry.
+ */
+void
+evc_transaction_close(EvcCall *call, EvcTransaction *transaction)
+{
+	EvcEvent	event = end_event(call, transaction);
+	EvcRemoval	removal = removal_at_end(call);
+
+	evc_store_close_transaction(&call->store, transaction, &event, &removal);
+	ended(call, &event, &removal);
+}
+
+/*
+ * evc_transaction_stop
+ *		End the open transaction of a consumer on a connector, and read the rest
+ *		of it; false if there is none.
+ */
+bool
+evc_transaction_stop(EvcCall *call, EvcTransaction *transaction)
+{
+	EvcEvent	event = end_event(call, transaction);
+	EvcRemoval	removal = removal_at_end(call);
+
+	if (!evc_store_stop_transaction(&call->store, transaction, &event,
+									&removal))
+		return false;
+	event.transaction_id = transaction->transaction_id;
+	ended(call, &event, &removal);
+	evc_transaction_check_reading(call, transaction);
+	return true;
 }
 
 /*

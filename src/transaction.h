@@ -21,8 +21,9 @@ extern void evc_transaction_insert(EvcCall *call,
 extern void evc_transaction_open(EvcCall *call,
 								 const EvcTransaction *transaction,
 								 const EvcAuth *auth);
-extern void evc_transaction_close(EvcCall *call,
-								  const EvcTransaction *transaction);
+extern bool evc_transaction_start(EvcCall *call, EvcTransaction *transaction);
+extern void evc_transaction_close(EvcCall *call, EvcTransaction *transaction);
+extern bool evc_transaction_stop(EvcCall *call, EvcTransaction *transaction);
 extern void evc_transaction_tie(EvcCall *call,
 								const EvcTransaction *transaction);
 extern bool evc_transaction_reopen(EvcCall *call,
