@@ -8,6 +8,7 @@
 
 #include "announcer.h"
 #include "guc.h"
+#include "path.h"
 #include "store.h"
 
 PG_MODULE_MAGIC;
@@ -23,6 +24,7 @@ void
 _PG_init(void)
 {
 	evc_guc_init();
+	evc_path_init();
 	evc_store_init();
 	evc_announcer_init();
 }

@@ -10,9 +10,8 @@
  * each other; only batches with charge points that nobody knows yet can, whose
  * rows are made as they come, and one of them is told to retry.
  *
- * The texts run with the rights of the owner of the tables, and so does whatever
- * else their names lead to: in triggers, in index expressions.  So the
- * search_path is set to what nobody can put anything into.
+ * The texts run with the rights of the owner of the tables, and under a
+ * search_path that nobody can put anything into (see path.c).
  */
 #include "postgres.h"
 
@@ -40,6 +39,7 @@
 #include "utils/xid8.h"
 
 #include "errors.h"
+#include "path.h"
 #include "rfc3339.h"
 #include "set.h"
 #include "store.h"
@@ -741,20 +741,6 @@ is_planned(SPIPlanPtr plan)
 }
 
 /*
- * set_locally
- *		Set a setting up to AtEOXact_GUC() of what is returned, or an error.
- */
-static int
-set_locally(const char *name, const char *value)
-{
-	int			level = NewGUCNestLevel();
-
-	(void) set_config_option(name, value, PGC_USERSET, PGC_S_SESSION,
-							 GUC_ACTION_SAVE, true, 0, false);
-	return level;
-}
-
-/*
  * run
  *		Execute a query and return the number of rows it gave or touched.
  *
@@ -771,7 +757,12 @@ run(StoreQuery query, Parameters *p, bool read_only)
 	Assert(p->count == (int) strlen(queries[query].types));
 	/* a plan that is made while a table is small is kept while it grows */
 	if (!is_planned(plan))
-		level = set_locally("enable_seqscan", "off");
+	{
+		level = NewGUCNestLevel();
+		(void) set_config_option("enable_seqscan", "off",
+								 PGC_USERSET, PGC_S_SESSION,
+								 GUC_ACTION_SAVE, true, 0, false);
+	}
 	kept[query].running++;
 	result = SPI_execute_plan(plan, p->values, p->nulls, read_only, 0);
 	kept[query].running--;
@@ -1131,7 +1122,7 @@ evc_store_begin(EvcStore *store, Datum id, bool read_only)
 	SetUserIdAndSecContext(owner, store->save_context |
 						   SECURITY_LOCAL_USERID_CHANGE |
 						   SECURITY_NOFORCE_RLS);
-	store->guc_level = set_locally("search_path", "pg_catalog, pg_temp");
+	store->path = evc_path_enter();
 	if (!tables_checked)
 		check_tables();
 	if (SPI_connect() != SPI_OK_CONNECT)
@@ -1150,7 +1141,7 @@ evc_store_end(EvcStore *store)
 	if (store->point != NULL)
 		return;
 	SPI_finish();
-	AtEOXact_GUC(false, store->guc_level);
+	evc_path_leave(store->path);
 	SetUserIdAndSecContext(store->save_user, store->save_context);
 }
 

@@ -121,7 +121,7 @@ typedef struct EvcStore
 	bool		read_only;
 	Oid			save_user;
 	int			save_context;
-	int			guc_level;
+	int			path;
 } EvcStore;
 
 extern void evc_store_init(void);

@@ -18,6 +18,19 @@ SELECT test.wire('StartTransactionRequestData', '{"chargePointClientId":"PATH","
 	test.wire('StopTransactionRequestData', '{"chargePointClientId":"PATH","connectorId":1,"consumerPublicKey":"alice"}') AS stop,
 	test.wire('ConnectorInfo', '{"id":3,"status":"AVAILABLE"}') AS connector \gset
 
+\c -
+SET search_path = trap, pg_catalog;
+SELECT evcharge.heartbeat('PATH') IS NOT NULL AS ok;
+SELECT evcharge.report_connector('PATH', :'connector');
+SELECT evcharge.start_transaction(:'start');
+SELECT evcharge.stop_transaction(:'stop') IS NOT NULL AS ok;
+SELECT evcharge.load_state(evcharge.encode(evcharge.charge_point_state('PATH')));
+SELECT count(*) FROM evcharge.events_since(max_rows := 5);
+SELECT count(*) FROM evcharge.auth_list_changes('PATH', 0);
+SELECT count(*) FROM evcharge.check_integrity();
+RESET search_path;
+SELECT test.authorize('PATH', 'alice');
+
 -- not even a trigger that leans on it
 CREATE FUNCTION test.lean() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -40,4 +53,50 @@ SELECT count(*) FROM evcharge.auth_list_changes('PATH', 0);
 SELECT count(*) FROM evcharge.check_integrity();
 RESET search_path;
 DROP TRIGGER lean ON evcharge.event;
+
+-- a function of a user that has a path of its own runs under that, wherever it is
+-- called from, as soon as it is
+CREATE TABLE test.heard (heard text);
+CREATE FUNCTION test.hear() RETURNS trigger LANGUAGE plpgsql
+	SET search_path = test AS $$
+BEGIN
+	INSERT INTO heard VALUES (NEW.kind);
+	RETURN NEW;
+END $$;
+CREATE FUNCTION test.loud(text) RETURNS text LANGUAGE plpgsql IMMUTABLE
+	SET search_path = test AS $$
+BEGIN
+	PERFORM FROM heard;
+	RETURN upper($1);
+END $$;
+CREATE FUNCTION test.change() RETURNS bigint LANGUAGE sql AS $$
+	SELECT count(evcharge.set_registration('PATH', r))
+	FROM unnest('{Pending,Rejected,Accepted}'::text[]) r $$;
+CREATE DOMAIN test.shout AS text CHECK (test.loud(VALUE) = VALUE);
+\c -
+SELECT test.change();
+CREATE TRIGGER hear BEFORE INSERT ON evcharge.event FOR EACH ROW EXECUTE FUNCTION test.hear();
+SELECT test.change();
+DROP TRIGGER hear ON evcharge.event;
+SELECT count(*) FROM test.heard;
+\c -
+SELECT test.change();
+CREATE INDEX loud ON evcharge.event (test.loud(kind));
+SELECT test.change();
+DROP INDEX evcharge.loud;
+\c -
+SELECT test.change();
+ALTER TABLE evcharge.event ADD CONSTRAINT loud CHECK (test.loud(kind) <> kind);
+SELECT test.change();
+ALTER TABLE evcharge.event DROP CONSTRAINT loud;
+\c -
+SELECT test.change();
+ALTER TABLE evcharge.event ADD COLUMN loud text DEFAULT test.loud('x');
+SELECT test.change();
+ALTER TABLE evcharge.event DROP COLUMN loud;
+\c -
+SELECT test.change();
+ALTER TABLE evcharge.event ADD COLUMN loud test.shout DEFAULT 'X';
+SELECT test.change();
+ALTER TABLE evcharge.event DROP COLUMN loud;
 DROP SCHEMA trap CASCADE;

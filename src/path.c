@@ -1,0 +1,160 @@
+/*
+ * path.c
+ *		The search_path under which SQL on the tables runs.
+ *
+ * That SQL has the rights of the owner of the tables, and so has whatever else
+ * its names lead to, in triggers and in index expressions too.  So names lead to
+ * pg_catalog and nowhere else, whatever path the caller has.
+ *
+ * Usually that is a setting: a function that such a trigger calls may have a
+ * path of its own (SET search_path), and returns to this one.  Up to
+ * PostgreSQL 16 a setting for a moment is dear, though: the server resolves the
+ * path anew, and 15 goes through all settings there are when the moment is over,
+ * which is a fourteenth of a call.  There, where nothing on the tables runs that
+ * could have a path of its own, they get one that does not heed settings.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/namespace.h"
+#include "executor/spi.h"
+#include "utils/guc.h"
+#include "utils/inval.h"
+#include "utils/snapmgr.h"
+
+#include "path.h"
+
+#if PG_VERSION_NUM < 170000
+
+#define MAX_TABLES	32
+
+/* the tables, and whether functions of users can run when they are written */
+#define READ_TABLES \
+	"SELECT c.oid, c.relhastriggers OR c.relhasrules OR c.relhassubclass " \
+	"OR EXISTS (SELECT FROM pg_attribute a JOIN pg_type y " \
+	"ON y.oid = a.atttypid WHERE a.attrelid = c.oid AND y.typtype = 'd') " \
+	"OR EXISTS (SELECT FROM pg_depend t " \
+	"JOIN pg_depend f ON f.classid = t.classid AND f.objid = t.objid " \
+	"WHERE t.refclassid = 'pg_class'::regclass AND t.refobjid = c.oid " \
+	"AND t.classid = ANY ('{pg_class,pg_constraint,pg_attrdef}'::regclass[]) " \
+	"AND f.refclassid = ANY ('{pg_proc,pg_operator,pg_opclass}'::regclass[])) " \
+	"FROM pg_class c WHERE c.relnamespace = 'evcharge'::regnamespace " \
+	"AND c.relkind IN ('r', 'p')"
+
+static enum
+{
+	UNKNOWN,
+	ONLY_OURS,
+	OF_USERS
+}			functions = UNKNOWN;
+static Oid	tables[MAX_TABLES];
+static int	table_count = 0;
+
+/*
+ * forget
+ *		Look at the tables again after one changed.
+ */
+static void
+forget(Datum arg, Oid relation)
+{
+	(void) arg;
+	if (!OidIsValid(relation))
+		functions = UNKNOWN;
+	for (int i = 0; i < table_count; i++)
+		if (tables[i] == relation)
+			functions = UNKNOWN;
+}
+
+/*
+ * look_at_tables
+ *		Find out whether functions of users can run when the tables are written:
+ *		now, and not as a transaction saw them that began long ago.
+ */
+static void
+look_at_tables(void)
+{
+	bool		found = false;
+	SPIPlanPtr	plan;
+
+	functions = ONLY_OURS;
+	SPI_connect();
+	plan = SPI_prepare(READ_TABLES, 0, NULL);
+	if (plan == NULL ||
+		SPI_execute_snapshot(plan, NULL, NULL, GetLatestSnapshot(),
+							 InvalidSnapshot, true, false, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not look at the tables of evcharge");
+
+	table_count = Min(SPI_processed, MAX_TABLES);
+	found = SPI_processed > MAX_TABLES;
+	for (int i = 0; i < table_count; i++)
+	{
+		HeapTuple	row = SPI_tuptable->vals[i];
+		bool		isnull;
+
+		tables[i] = DatumGetObjectId(SPI_getbinval(row, SPI_tuptable->tupdesc,
+												   1, &isnull));
+		found |= DatumGetBool(SPI_getbinval(row, SPI_tuptable->tupdesc, 2,
+											&isnull));
+	}
+	SPI_finish();
+	if (found)
+		functions = OF_USERS;
+}
+
+#endif
+
+/*
+ * evc_path_init
+ *		Watch for changes of the tables.
+ */
+void
+evc_path_init(void)
+{
+#if PG_VERSION_NUM < 170000
+	CacheRegisterRelcacheCallback(forget, (Datum) 0);
+#endif
+}
+
+/*
+ * evc_path_enter
+ *		Let names lead to pg_catalog only; return what ends it.
+ */
+int
+evc_path_enter(void)
+{
+	int			level;
+
+#if PG_VERSION_NUM < 170000
+	if (functions == ONLY_OURS)
+	{
+		OverrideSearchPath path = {.addCatalog = true};
+
+		PushOverrideSearchPath(&path);
+		return 0;
+	}
+#endif
+	level = NewGUCNestLevel();
+	(void) set_config_option("search_path", "pg_catalog, pg_temp",
+							 PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+#if PG_VERSION_NUM < 170000
+	if (functions == UNKNOWN && !IsInParallelMode())
+		look_at_tables();
+#endif
+	return level;
+}
+
+/*
+ * evc_path_leave
+ *		Let names lead where the caller has them lead again.
+ */
+void
+evc_path_leave(int level)
+{
+	if (level > 0)
+		AtEOXact_GUC(false, level);
+#if PG_VERSION_NUM < 170000
+	else
+		PopOverrideSearchPath();
+#endif
+}
