@@ -263,12 +263,11 @@ evc_call_wrote_event(EvcCall *call, const EvcEvent *event)
 
 /*
  * write_event
- *		Write an event by itself.
+ *		Write an event, which has its number, by itself.
  */
 static void
-write_event(EvcCall *call, EvcEvent *event)
+write_event(EvcCall *call, const EvcEvent *event)
 {
-	number(call, event);
 	evc_store_insert_event(&call->store, event);
 	evc_call_wrote_event(call, event);
 }
@@ -319,6 +318,7 @@ record_anomaly(EvcCall *call, EvcEvent *event, bool once, const char *detail,
 	event->detail = sentence.data;
 	if (evc_store_has_anomaly(&call->store, event, once))
 		return;
+	number(call, event);
 	write_event(call, event);
 }
 

@@ -17,6 +17,7 @@
 
 #include "access/xact.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_namespace.h"
 #include "executor/spi.h"
 #include "utils/guc.h"
 #include "utils/inval.h"
@@ -28,37 +29,55 @@
 
 #define MAX_TABLES	32
 
-/* the tables, and whether functions of users can run when they are written */
+/*
+ * The tables, and whether functions of users can run when they are read and
+ * written.  What is built in leaves no trace in pg_depend.
+ */
 #define READ_TABLES \
-	"SELECT c.oid, c.relhastriggers OR c.relhasrules OR c.relhassubclass " \
+	"SELECT c.oid, EXISTS (SELECT FROM pg_trigger WHERE tgrelid = c.oid) " \
+	"OR EXISTS (SELECT FROM pg_rewrite WHERE ev_class = c.oid) " \
+	"OR EXISTS (SELECT FROM pg_policy WHERE polrelid = c.oid) " \
+	"OR EXISTS (SELECT FROM pg_inherits WHERE inhparent = c.oid) " \
 	"OR EXISTS (SELECT FROM pg_attribute a JOIN pg_type y " \
-	"ON y.oid = a.atttypid WHERE a.attrelid = c.oid AND y.typtype = 'd') " \
-	"OR EXISTS (SELECT FROM pg_depend t " \
-	"JOIN pg_depend f ON f.classid = t.classid AND f.objid = t.objid " \
-	"WHERE t.refclassid = 'pg_class'::regclass AND t.refobjid = c.oid " \
-	"AND t.classid = ANY ('{pg_class,pg_constraint,pg_attrdef}'::regclass[]) " \
-	"AND f.refclassid = ANY ('{pg_proc,pg_operator,pg_opclass}'::regclass[])) " \
+	"ON y.oid = a.atttypid WHERE a.attrelid = c.oid " \
+	"AND y.oid >= 16384 AND y.typtype <> 'e') " \
+	"OR EXISTS (SELECT FROM (" \
+	"SELECT 'pg_class'::regclass, indexrelid FROM pg_index " \
+	"WHERE indrelid = c.oid " \
+	"UNION ALL SELECT 'pg_constraint'::regclass, oid FROM pg_constraint " \
+	"WHERE conrelid = c.oid " \
+	"UNION ALL SELECT 'pg_attrdef'::regclass, oid FROM pg_attrdef " \
+	"WHERE adrelid = c.oid) o (classid, objid) " \
+	"JOIN pg_depend d ON d.classid = o.classid AND d.objid = o.objid " \
+	"LEFT JOIN pg_type y ON d.refclassid = 'pg_type'::regclass " \
+	"AND y.oid = d.refobjid " \
+	"WHERE y.typtype <> 'e' OR d.refclassid = " \
+	"ANY ('{pg_proc,pg_operator,pg_opclass}'::regclass[])) " \
 	"FROM pg_class c WHERE c.relnamespace = 'evcharge'::regnamespace " \
 	"AND c.relkind IN ('r', 'p')"
 
 static enum
 {
 	UNKNOWN,
+	LOOKING,
 	ONLY_OURS,
 	OF_USERS
-}			functions = UNKNOWN;
+}			functions = UNKNOWN;	/* that can run on the tables */
 static Oid	tables[MAX_TABLES];
 static int	table_count = 0;
 
 /*
  * forget
  *		Look at the tables again after one changed.
+ *
+ * A call that waits for a table while another session gives it a trigger has
+ * entered its path by then; that one call does not heed the path of the trigger.
  */
 static void
 forget(Datum arg, Oid relation)
 {
 	(void) arg;
-	if (!OidIsValid(relation))
+	if (!OidIsValid(relation) || functions == LOOKING)
 		functions = UNKNOWN;
 	for (int i = 0; i < table_count; i++)
 		if (tables[i] == relation)
@@ -67,16 +86,16 @@ forget(Datum arg, Oid relation)
 
 /*
  * look_at_tables
- *		Find out whether functions of users can run when the tables are written:
- *		now, and not as a transaction saw them that began long ago.
+ *		Find out whether functions of users can run on the tables: now, and not
+ *		as a transaction saw them that began long ago.
  */
 static void
 look_at_tables(void)
 {
-	bool		found = false;
+	bool		found;
 	SPIPlanPtr	plan;
 
-	functions = ONLY_OURS;
+	functions = LOOKING;
 	SPI_connect();
 	plan = SPI_prepare(READ_TABLES, 0, NULL);
 	if (plan == NULL ||
@@ -97,11 +116,27 @@ look_at_tables(void)
 											&isnull));
 	}
 	SPI_finish();
-	if (found)
-		functions = OF_USERS;
+	/* unless one of them changed meanwhile */
+	if (functions == LOOKING)
+		functions = found ? OF_USERS : ONLY_OURS;
 }
 
 #endif
+
+/*
+ * set_path
+ *		Set the search_path for a moment; return the level that ends it.
+ */
+static int
+set_path(void)
+{
+	int			level = NewGUCNestLevel();
+
+	(void) set_config_option("search_path", "pg_catalog, pg_temp",
+							 PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+	return level;
+}
 
 /*
  * evc_path_init
@@ -122,26 +157,27 @@ evc_path_init(void)
 int
 evc_path_enter(void)
 {
-	int			level;
-
 #if PG_VERSION_NUM < 170000
+	if (functions <= LOOKING && !IsInParallelMode())
+	{
+		int			level = set_path();
+
+		look_at_tables();
+		AtEOXact_GUC(false, level);
+	}
 	if (functions == ONLY_OURS)
 	{
-		OverrideSearchPath path = {.addCatalog = true};
+		/* the same as the setting, so that plans serve under both */
+		OverrideSearchPath path = {
+			.schemas = list_make1_oid(PG_CATALOG_NAMESPACE),
+		};
 
 		PushOverrideSearchPath(&path);
+		list_free(path.schemas);
 		return 0;
 	}
 #endif
-	level = NewGUCNestLevel();
-	(void) set_config_option("search_path", "pg_catalog, pg_temp",
-							 PGC_USERSET, PGC_S_SESSION,
-							 GUC_ACTION_SAVE, true, 0, false);
-#if PG_VERSION_NUM < 170000
-	if (functions == UNKNOWN && !IsInParallelMode())
-		look_at_tables();
-#endif
-	return level;
+	return set_path();
 }
 
 /*

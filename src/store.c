@@ -25,6 +25,9 @@
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "miscadmin.h"
+#include "nodes/parsenodes.h"
+#include "optimizer/cost.h"
+#include "optimizer/planner.h"
 #include "parser/parse_func.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -32,7 +35,6 @@
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
-#include "utils/plancache.h"
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
 #include "utils/typcache.h"
@@ -385,10 +387,10 @@ static const struct
 	END_TRANSACTION("transaction_id = $14")},
 
 	/*
-	 * The start and the stop that consumers ask for, in the usual case: the
-	 * connector is free, and the consumer's only live entry accepts it; the
-	 * transaction is its own.  Any other case changes nothing.  request.c has
-	 * the whole of the rules.
+	 * What consumers ask for, in the usual case: a start on a free connector
+	 * by a consumer whose only live entry accepts it; a stop of its own
+	 * transaction.  Any other case changes nothing.  request.c has the whole
+	 * of the rules.
 	 */
 	[START_TRANSACTION] = {"tiitzizllx",
 		"WITH c AS (UPDATE evcharge.connector SET transaction_id = $2 "
@@ -404,11 +406,12 @@ static const struct
 		"RETURNING id_tag), "
 		"t AS (INSERT INTO evcharge.transaction (charge_point_id, "
 		"transaction_id, connector_id, id_tag, consumer_key, started_at, "
-		"start_meter) SELECT $1, $2, $3, id_tag, $4, $5, $6 FROM a) "
-		"INSERT INTO evcharge.event (charge_point_id, event_id, kind, "
+		"start_meter) SELECT $1, $2, $3, id_tag, $4, $5, $6 FROM a), "
+		"e AS (INSERT INTO evcharge.event (charge_point_id, event_id, kind, "
 		"connector_id, transaction_id, occurred_at, recorded_at, cluster, "
-		"written_by) SELECT "
-		"$1, $8, 'transaction_started', $3, $2, $5, $7, $9, $10 FROM a"},
+		"written_by) SELECT $1, $8, 'transaction_started', $3, $2, $5, $7, "
+		"$9, $10 FROM a) "
+		"SELECT EXISTS (SELECT FROM a) FROM c"},
 	[STOP_TRANSACTION] = {"tzitbzilzzlxit",
 	END_TRANSACTION("connector_id = $13 AND ended_at IS NULL "
 					"AND consumer_key = $14")},
@@ -563,6 +566,10 @@ static struct
 	uint32		running;		/* executions that have not come to their end */
 }			kept[QUERY_COUNT];
 static bool tables_checked = false;
+static planner_hook_type next_planner = NULL;
+
+/* an option of cursors that the server does not know: a statement of ours */
+#define OPT_OURS	0x40000000
 
 /* The parameters of one execution, filled from left to right. */
 typedef struct Parameters
@@ -717,7 +724,7 @@ plan_of(StoreQuery query)
 		for (int i = 0; i < count; i++)
 			types[i] = parameter_type(queries[query].types[i]);
 		plan = SPI_prepare_cursor(queries[query].sql, count, types,
-								  CURSOR_OPT_GENERIC_PLAN);
+								  CURSOR_OPT_GENERIC_PLAN | OPT_OURS);
 		if (plan == NULL)
 			elog(ERROR, "could not prepare query %d: %s", query,
 				 SPI_result_code_string(SPI_result));
@@ -729,15 +736,34 @@ plan_of(StoreQuery query)
 }
 
 /*
- * is_planned
- *		Tell whether the next execution of a plan has nothing to plan.
+ * plan_statement
+ *		Plan a statement of the server; ours without going through whole tables.
+ *
+ * A plan that is made while a table is small is kept while it grows.
  */
-static bool
-is_planned(SPIPlanPtr plan)
+static PlannedStmt *
+plan_statement(Query *query, const char *text, int options,
+			   ParamListInfo params)
 {
-	CachedPlanSource *source = linitial(SPI_plan_get_plan_sources(plan));
+	planner_hook_type plan = next_planner != NULL ? next_planner :
+	standard_planner;
+	bool		seqscan = enable_seqscan;
+	PlannedStmt *planned;
 
-	return source->is_valid && source->gplan != NULL && source->gplan->is_valid;
+	if ((options & OPT_OURS) == 0)
+		return plan(query, text, options, params);
+
+	PG_TRY();
+	{
+		enable_seqscan = false;
+		planned = plan(query, text, options & ~OPT_OURS, params);
+	}
+	PG_FINALLY();
+	{
+		enable_seqscan = seqscan;
+	}
+	PG_END_TRY();
+	return planned;
 }
 
 /*
@@ -751,23 +777,12 @@ static uint64
 run(StoreQuery query, Parameters *p, bool read_only)
 {
 	SPIPlanPtr	plan = plan_of(query);
-	int			level = 0;
 	int			result;
 
 	Assert(p->count == (int) strlen(queries[query].types));
-	/* a plan that is made while a table is small is kept while it grows */
-	if (!is_planned(plan))
-	{
-		level = NewGUCNestLevel();
-		(void) set_config_option("enable_seqscan", "off",
-								 PGC_USERSET, PGC_S_SESSION,
-								 GUC_ACTION_SAVE, true, 0, false);
-	}
 	kept[query].running++;
 	result = SPI_execute_plan(plan, p->values, p->nulls, read_only, 0);
 	kept[query].running--;
-	if (level > 0)
-		AtEOXact_GUC(false, level);
 	if (result < 0)
 		elog(ERROR, "could not run query %d: %s", query,
 			 SPI_result_code_string(result));
@@ -923,7 +938,7 @@ fill_transaction(void *to, Columns *c)
 	fill_progress(&row->progress, c);
 }
 
-/* what a transaction was read at, as far as its end does not say it */
+/* what END_TRANSACTION gives of a row besides its ids */
 static void
 fill_reading(void *to, Columns *c)
 {
@@ -1040,11 +1055,13 @@ forget_check(Datum arg, int cacheid, uint32 hashvalue)
 
 /*
  * evc_store_init
- *		Watch for changes of the tables' version.
+ *		Watch for changes of the tables' version, and for plans to be made.
  */
 void
 evc_store_init(void)
 {
+	next_planner = planner_hook;
+	planner_hook = plan_statement;
 	CacheRegisterSyscacheCallback(PROCOID, forget_check, (Datum) 0);
 }
 
@@ -1622,6 +1639,22 @@ evc_store_open_transaction(EvcStore *store, const EvcTransaction *row,
 }
 
 /*
+ * was_kept_from
+ *		Raise the error of a change that was written in part.
+ */
+static void pg_attribute_noreturn()
+was_kept_from(EvcStore *store, const char *change, const EvcTransaction *row)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("could not %s transaction %d of charge point \"%s\"",
+					change, row->transaction_id,
+					TextDatumGetCString(store->id)),
+			 errdetail("A trigger on the tables kept a row from being written, or another session took it away."),
+			 errhint("Change the tables of evcharge through its functions only.")));
+}
+
+/*
  * evc_store_start_transaction
  *		Do the same for a consumer that asks for it, if its connector is free and
  *		its only live entry of the list accepts it; else write nothing, and
@@ -1632,6 +1665,7 @@ evc_store_start_transaction(EvcStore *store, const EvcTransaction *row,
 							const EvcEvent *started)
 {
 	Parameters	p = parameters(store);
+	bool		started_it;
 
 	Assert(started->occurred_at == row->started_at);
 	add_int(&p, row->transaction_id);
@@ -1642,7 +1676,16 @@ evc_store_start_transaction(EvcStore *store, const EvcTransaction *row,
 	add_time(&p, started->recorded_at);
 	add_long(&p, started->event_id);
 	add_writer(&p);
-	return write_rows(START_TRANSACTION, &p) > 0;
+	started_it = run(START_TRANSACTION, &p, false) > 0;
+	if (started_it)
+	{
+		Columns		c = columns_of(0);
+
+		if (!next_bool(&c))
+			was_kept_from(store, "start", row);
+	}
+	SPI_freetuptable(SPI_tuptable);
+	return started_it;
 }
 
 /*
@@ -1700,6 +1743,8 @@ end_transaction(StoreQuery query, Parameters *p, EvcTransaction *row,
  * evc_store_close_transaction
  *		Write the end of a transaction and the event of it, and free the connector
  *		and the auth entry that are tied to it.
+ *
+ * All else of the row is as the table has it, and is read from there.
  */
 void
 evc_store_close_transaction(EvcStore *store, EvcTransaction *row,
@@ -1708,7 +1753,8 @@ evc_store_close_transaction(EvcStore *store, EvcTransaction *row,
 	Parameters	p = end_parameters(store, row, ended, removal);
 
 	add_int(&p, row->transaction_id);
-	end_transaction(CLOSE_TRANSACTION, &p, row, removal);
+	if (!end_transaction(CLOSE_TRANSACTION, &p, row, removal))
+		was_kept_from(store, "end", row);
 }
 
 /*
