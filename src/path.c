@@ -9,9 +9,9 @@
  * Usually that is a setting: a function that such a trigger calls may have a
  * path of its own (SET search_path), and returns to this one.  Up to
  * PostgreSQL 16 a setting for a moment is dear, though: the server resolves the
- * path anew, and 15 goes through all settings there are when the moment is over,
- * which is a fourteenth of a call.  There, where nothing on the tables runs that
- * could have a path of its own, they get one that does not heed settings.
+ * path anew, and 15 goes through all settings there are when the moment is over:
+ * three hundredths of a call.  There, where nothing on the tables runs that could
+ * have a path of its own, they get one that does not heed settings.
  */
 #include "postgres.h"
 

@@ -1640,7 +1640,7 @@ evc_store_open_transaction(EvcStore *store, const EvcTransaction *row,
 
 /*
  * was_kept_from
- *		Raise the error of a change that was written in part.
+ *		Raise the error of a change of which not all was written.
  */
 static void pg_attribute_noreturn()
 was_kept_from(EvcStore *store, const char *change, const EvcTransaction *row)
