@@ -406,12 +406,13 @@ static const struct
 		"RETURNING id_tag), "
 		"t AS (INSERT INTO evcharge.transaction (charge_point_id, "
 		"transaction_id, connector_id, id_tag, consumer_key, started_at, "
-		"start_meter) SELECT $1, $2, $3, id_tag, $4, $5, $6 FROM a), "
+		"start_meter) SELECT $1, $2, $3, id_tag, $4, $5, $6 FROM a "
+		"RETURNING transaction_id), "
 		"e AS (INSERT INTO evcharge.event (charge_point_id, event_id, kind, "
 		"connector_id, transaction_id, occurred_at, recorded_at, cluster, "
 		"written_by) SELECT $1, $8, 'transaction_started', $3, $2, $5, $7, "
 		"$9, $10 FROM a) "
-		"SELECT EXISTS (SELECT FROM a) FROM c"},
+		"SELECT EXISTS (SELECT FROM t) FROM c"},
 	[STOP_TRANSACTION] = {"tzitbzilzzlxit",
 	END_TRANSACTION("connector_id = $13 AND ended_at IS NULL "
 					"AND consumer_key = $14")},

@@ -100,3 +100,16 @@ ALTER TABLE evcharge.event ADD COLUMN loud test.shout DEFAULT 'X';
 SELECT test.change();
 ALTER TABLE evcharge.event DROP COLUMN loud;
 DROP SCHEMA trap CASCADE;
+
+-- a trigger cannot keep the start or the end of a transaction from being written
+CREATE FUNCTION test.keep() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+SELECT test.authorize('PATH', 'alice');
+CREATE TRIGGER keep BEFORE INSERT ON evcharge.transaction FOR EACH ROW EXECUTE FUNCTION test.keep();
+SELECT evcharge.start_transaction(:'start');
+DROP TRIGGER keep ON evcharge.transaction;
+SELECT evcharge.start_transaction(:'start');
+CREATE TRIGGER keep BEFORE UPDATE ON evcharge.transaction FOR EACH ROW EXECUTE FUNCTION test.keep();
+SELECT evcharge.stop_transaction(:'stop');
+DROP TRIGGER keep ON evcharge.transaction;
+SELECT evcharge.stop_transaction(:'stop') IS NOT NULL AS ok;
+SELECT count(*) FROM evcharge.check_integrity();
