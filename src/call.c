@@ -106,32 +106,29 @@ evc_call_begin_report(EvcCall *call, text *id, struct EvcSetPoint *point)
 }
 
 /*
- * take_lock
- *		Make the row of the charge point say what is used, not reserved.
+ * lock
+ *		Lock the charge point, and make its row say what is used, not reserved;
+ *		false if it is unknown.
  *
- * A counter that the reservation took past the end of int32 reads 0.
+ * At the end of int32 there is nothing to reserve.
  */
-static void
-take_lock(EvcCall *call, EvcReserve reserve)
-{
-	call->locked = call->row;
-	call->row.last_event_id -= reserve.events;
-	if (reserve.list_versions > 0)
-		call->row.auth_list_version =
-			call->row.auth_list_version == 0 ? PG_INT32_MAX :
-			call->row.auth_list_version - reserve.list_versions;
-	if (reserve.transactions > 0)
-		call->row.last_transaction_id =
-			call->row.last_transaction_id == 0 ? PG_INT32_MAX :
-			call->row.last_transaction_id - reserve.transactions;
-}
-
 static bool
 lock(EvcCall *call, TimestampTz seen, EvcReserve reserve)
 {
-	if (!evc_store_lock(&call->store, seen, reserve, &call->row))
-		return false;
-	take_lock(call, reserve);
+	EvcChargePoint *row = &call->row;
+
+	if (!evc_store_lock(&call->store, seen, reserve, row))
+	{
+		if (reserve.transactions == 0 && reserve.list_versions == 0)
+			return false;
+		reserve.transactions = reserve.list_versions = 0;
+		if (!evc_store_lock(&call->store, seen, reserve, row))
+			return false;
+	}
+	call->locked = *row;
+	row->last_event_id -= reserve.events;
+	row->last_transaction_id -= reserve.transactions;
+	row->auth_list_version -= reserve.list_versions;
 	return true;
 }
 

@@ -94,9 +94,9 @@
 	"removed_at = COALESCE(removed_at, $6), " \
 	"list_version = CASE WHEN removed_at IS NULL " \
 	"THEN COALESCE($7, list_version) ELSE list_version END " \
-	"WHERE charge_point_id = $1 AND lower(id_tag COLLATE \"C\") = " \
-	"lower((SELECT id_tag FROM t) COLLATE \"C\") " \
-	"AND transaction_id = (SELECT transaction_id FROM t) " \
+	"WHERE charge_point_id = $1 " \
+	"AND (lower(id_tag COLLATE \"C\"), transaction_id) = " \
+	"(SELECT lower(id_tag COLLATE \"C\"), transaction_id FROM t) " \
 	"RETURNING status, removed_at), " \
 	"e AS (INSERT INTO evcharge.event (charge_point_id, event_id, kind, " \
 	"connector_id, transaction_id, new_value, occurred_at, recorded_at, " \
@@ -141,7 +141,8 @@
 
 typedef enum StoreQuery
 {
-	LOCK_CHARGE_POINT,
+	LOCK_FOR_REPORT,
+	LOCK_FOR_REQUEST,
 	REGISTER,
 	READ_CHARGE_POINT,
 	UPDATE_CHARGE_POINT,
@@ -214,17 +215,20 @@ static const struct
 }			queries[QUERY_COUNT] = {
 
 	/* one UPDATE is the lock, the counters and the sign of life */
-	[LOCK_CHARGE_POINT] = {"tziii",
+	[LOCK_FOR_REPORT] = {"tiz",
 		"UPDATE evcharge.charge_point SET "
-		"last_seen_at = GREATEST(last_seen_at, $2), "
-		"last_event_id = last_event_id + $3, "
-		"last_transaction_id = CASE "
-		"WHEN last_transaction_id <= 2147483647 - $4 "
-		"THEN last_transaction_id + $4 ELSE 0 END, "
-		"auth_list_version = CASE "
-		"WHEN auth_list_version <= 2147483647 - $5 "
-		"THEN auth_list_version + $5 ELSE 0 END "
+		"last_event_id = last_event_id + $2, "
+		"last_seen_at = GREATEST(last_seen_at, $3) "
 		"WHERE charge_point_id = $1 "
+		"RETURNING " CHARGE_POINT_COLUMNS},
+	[LOCK_FOR_REQUEST] = {"tiii",
+		"UPDATE evcharge.charge_point SET "
+		"last_event_id = last_event_id + $2, "
+		"last_transaction_id = last_transaction_id + $3, "
+		"auth_list_version = auth_list_version + $4 "
+		"WHERE charge_point_id = $1 "
+		"AND last_transaction_id <= 2147483647 - $3 "
+		"AND auth_list_version <= 2147483647 - $4 "
 		"RETURNING " CHARGE_POINT_COLUMNS},
 
 	[REGISTER] = {"ttz",
@@ -395,15 +399,17 @@ static const struct
 	[START_TRANSACTION] = {"tiitzizllx",
 		"WITH c AS (UPDATE evcharge.connector SET transaction_id = $2 "
 		"WHERE charge_point_id = $1 AND connector_id = $3 "
-		"AND transaction_id IS NULL AND status IN ('Available', 'Preparing') "
-		"AND ARRAY(SELECT status = 'Accepted' AND transaction_id IS NULL "
+		"AND transaction_id IS NULL AND status = ANY (CASE "
+		"WHEN ARRAY(SELECT status = 'Accepted' AND transaction_id IS NULL "
 		"AND (expires_at IS NULL OR expires_at > $7) FROM evcharge.auth "
 		"WHERE charge_point_id = $1 AND consumer_key = $4 "
-		"AND removed_at IS NULL) = '{t}' RETURNING connector_id), "
+		"AND removed_at IS NULL) = '{t}' THEN "
+		"'{Available,Preparing}'::evcharge.connector_status[] END) "
+		"RETURNING $4 AS consumer_key), "
 		"a AS (UPDATE evcharge.auth SET transaction_id = $2 "
-		"WHERE charge_point_id = $1 AND consumer_key = $4 "
-		"AND removed_at IS NULL AND EXISTS (SELECT FROM c) "
-		"RETURNING id_tag), "
+		"WHERE charge_point_id = $1 "
+		"AND consumer_key = (SELECT consumer_key FROM c) "
+		"AND removed_at IS NULL RETURNING id_tag), "
 		"t AS (INSERT INTO evcharge.transaction (charge_point_id, "
 		"transaction_id, connector_id, id_tag, consumer_key, started_at, "
 		"start_meter) SELECT $1, $2, $3, id_tag, $4, $5, $6 FROM a "
@@ -791,26 +797,43 @@ run(StoreQuery query, Parameters *p, bool read_only)
 }
 
 /* Reading of a result row, column by column from left to right. */
+#define MAX_COLUMNS	16
+
 typedef struct Columns
 {
-	HeapTuple	tuple;
-	TupleDesc	desc;
 	int			next;
+	Datum		values[MAX_COLUMNS];
+	bool		isnull[MAX_COLUMNS];
 } Columns;
+
+static Columns
+columns_in(HeapTuple tuple, TupleDesc desc)
+{
+	Columns		c = {.next = 0};
+
+	Assert(desc->natts <= MAX_COLUMNS);
+	heap_deform_tuple(tuple, desc, c.values, c.isnull);
+	return c;
+}
 
 static Columns
 columns_of(uint64 row)
 {
-	Columns		c = {SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 1};
+	return columns_in(SPI_tuptable->vals[row], SPI_tuptable->tupdesc);
+}
 
-	return c;
+static Datum
+next(Columns *c, bool *isnull)
+{
+	*isnull = c->isnull[c->next];
+	return c->values[c->next++];
 }
 
 static const char *
 next_text(Columns *c)
 {
 	bool		isnull;
-	Datum		value = SPI_getbinval(c->tuple, c->desc, c->next++, &isnull);
+	Datum		value = next(c, &isnull);
 
 	return isnull ? NULL : TextDatumGetCString(value);
 }
@@ -820,7 +843,7 @@ static const char *
 next_enum(Columns *c)
 {
 	bool		isnull;
-	Datum		value = SPI_getbinval(c->tuple, c->desc, c->next++, &isnull);
+	Datum		value = next(c, &isnull);
 
 	return isnull ? NULL :
 		DatumGetCString(DirectFunctionCall1(enum_out, value));
@@ -830,7 +853,7 @@ static int64
 next_meter(Columns *c)
 {
 	bool		isnull;
-	Datum		value = SPI_getbinval(c->tuple, c->desc, c->next++, &isnull);
+	Datum		value = next(c, &isnull);
 
 	return isnull ? EVC_NO_METER : DatumGetInt32(value);
 }
@@ -839,7 +862,7 @@ static int32
 next_int(Columns *c)
 {
 	bool		isnull;
-	Datum		value = SPI_getbinval(c->tuple, c->desc, c->next++, &isnull);
+	Datum		value = next(c, &isnull);
 
 	return isnull ? 0 : DatumGetInt32(value);
 }
@@ -848,7 +871,7 @@ static int64
 next_long(Columns *c)
 {
 	bool		isnull;
-	Datum		value = SPI_getbinval(c->tuple, c->desc, c->next++, &isnull);
+	Datum		value = next(c, &isnull);
 
 	return isnull ? 0 : DatumGetInt64(value);
 }
@@ -857,7 +880,7 @@ static TimestampTz
 next_time(Columns *c)
 {
 	bool		isnull;
-	Datum		value = SPI_getbinval(c->tuple, c->desc, c->next++, &isnull);
+	Datum		value = next(c, &isnull);
 
 	return isnull ? EVC_NO_TIME : DatumGetTimestampTz(value);
 }
@@ -866,7 +889,7 @@ static bool
 next_bool(Columns *c)
 {
 	bool		isnull;
-	Datum		value = SPI_getbinval(c->tuple, c->desc, c->next++, &isnull);
+	Datum		value = next(c, &isnull);
 
 	return !isnull && DatumGetBool(value);
 }
@@ -875,7 +898,7 @@ static float4
 next_float(Columns *c)
 {
 	bool		isnull;
-	Datum		value = SPI_getbinval(c->tuple, c->desc, c->next++, &isnull);
+	Datum		value = next(c, &isnull);
 
 	return isnull ? 0 : DatumGetFloat4(value);
 }
@@ -972,21 +995,18 @@ static void
 next_row(Columns *c, FillRow fill, void *to)
 {
 	bool		isnull;
-	Datum		value = SPI_getbinval(c->tuple, c->desc, c->next++, &isnull);
+	Datum		value = next(c, &isnull);
 	HeapTupleHeader header = DatumGetHeapTupleHeader(value);
 	HeapTupleData tuple = {
 		.t_len = HeapTupleHeaderGetDatumLength(header),
 		.t_data = header,
 	};
-	Columns		inner = {
-		.tuple = &tuple,
-		.desc = lookup_rowtype_tupdesc(HeapTupleHeaderGetTypeId(header),
-									   HeapTupleHeaderGetTypMod(header)),
-		.next = 1,
-	};
+	TupleDesc	desc = lookup_rowtype_tupdesc(HeapTupleHeaderGetTypeId(header),
+											  HeapTupleHeaderGetTypMod(header));
+	Columns		inner = columns_in(&tuple, desc);
 
 	fill(to, &inner);
-	ReleaseTupleDesc(inner.desc);
+	ReleaseTupleDesc(desc);
 }
 
 /*
@@ -1196,10 +1216,11 @@ parameters(EvcStore *store)
 
 /*
  * evc_store_lock
- *		Lock the charge point; false if there is no such charge point.
+ *		Lock the charge point; false if there is no such charge point, or if one
+ *		of its counters has come to the end of int32.
  *
- * With the lock come the sign of life ("seen", unless EVC_NO_TIME) and what the
- * call reserves of the counters.
+ * With the lock come what the call reserves of the counters and, for a report,
+ * which can only reserve events, the sign of life ("seen", else EVC_NO_TIME).
  */
 bool
 evc_store_lock(EvcStore *store, TimestampTz seen, EvcReserve reserve,
@@ -1207,16 +1228,22 @@ evc_store_lock(EvcStore *store, TimestampTz seen, EvcReserve reserve,
 {
 	Parameters	p = parameters(store);
 
+	Assert(seen == EVC_NO_TIME ||
+		   (reserve.transactions == 0 && reserve.list_versions == 0));
 	if (store->point != NULL)
 	{
 		evc_set_lock(store->point, reserve, row);
 		return true;
 	}
-	add_time(&p, seen);
 	add_int(&p, reserve.events);
+	if (seen != EVC_NO_TIME)
+	{
+		add_time(&p, seen);
+		return read_row(store, LOCK_FOR_REPORT, &p, fill_charge_point, row);
+	}
 	add_int(&p, reserve.transactions);
 	add_int(&p, reserve.list_versions);
-	return read_row(store, LOCK_CHARGE_POINT, &p, fill_charge_point, row);
+	return read_row(store, LOCK_FOR_REQUEST, &p, fill_charge_point, row);
 }
 
 /*
@@ -2045,8 +2072,7 @@ next_place(Columns *c)
 {
 	bool		isnull;
 
-	return *(ItemPointer) DatumGetPointer(SPI_getbinval(c->tuple, c->desc,
-														c->next++, &isnull));
+	return *(ItemPointer) DatumGetPointer(next(c, &isnull));
 }
 
 /* Begin a row that is given about a charge point. */
@@ -2500,10 +2526,9 @@ fill_feed(void *to, Columns *c)
 
 	row->charge_point_id = next_text(c);
 	row->event_id = next_long(c);
-	for (int i = 0; i < EVC_FEED_COLUMNS; i++)
-		row->values[i] = SPI_getbinval(c->tuple, c->desc, i + 1,
-									   &row->isnull[i]);
-	c->next = EVC_FEED_COLUMNS + 1;
+	memcpy(row->values, c->values, sizeof(row->values));
+	memcpy(row->isnull, c->isnull, sizeof(row->isnull));
+	c->next = EVC_FEED_COLUMNS;
 	row->written_by = (uint64) next_long(c);
 }
 
