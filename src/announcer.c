@@ -51,6 +51,7 @@
 #include "utils/timestamp.h"
 
 #include "announcer.h"
+#include "errors.h"
 #include "feed.h"
 #include "guc.h"
 #include "notify.h"
@@ -343,7 +344,7 @@ static Oid	known_table = InvalidOid;	/* which has that row */
  *		End the announcer because there is nothing for it to do, or nothing ever
  *		if no obstacle is given.
  */
-static void pg_attribute_noreturn()
+pg_noreturn static void
 leave(const char *obstacle)
 {
 	if (obstacle == NULL)

@@ -7,11 +7,12 @@
 #ifndef EVC_CHECK_H
 #define EVC_CHECK_H
 
+#include "errors.h"
 #include "fsm.h"
 #include "rfc3339.h"
 
-extern void evc_check_failed(const char *field, const char *value,
-							 const char *detail) pg_attribute_noreturn();
+pg_noreturn extern void evc_check_failed(const char *field, const char *value,
+										 const char *detail);
 extern void evc_check_length(const char *field, const char *value,
 							 int min, int max);
 extern TimestampTz evc_check_time(const char *field, const char *value);

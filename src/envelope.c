@@ -47,7 +47,7 @@ static const struct
  * refuse_type
  *		Raise the error of a message that this door has no use for.
  */
-static void pg_attribute_noreturn()
+pg_noreturn static void
 refuse_type(EvcType type, bool routed)
 {
 	bool		report = evc_report_is_one(type);
@@ -136,7 +136,7 @@ typedef struct Content
  * malformed_event
  *		Raise the error of an envelope that is none.
  */
-static void pg_attribute_noreturn()
+pg_noreturn static void
 malformed_event(size_t offset, const char *what)
 {
 	ereport(ERROR,
@@ -149,7 +149,7 @@ malformed_event(size_t offset, const char *what)
  * refuse_event
  *		Raise the error of an event that is not the gateway's.
  */
-static void pg_attribute_noreturn()
+pg_noreturn static void
 refuse_event(const char *what, uint64 number)
 {
 	ereport(ERROR,

@@ -26,4 +26,9 @@
 /* The tables are missing, or of another version than the library. */
 #define ERRCODE_EVC_TABLES_VERSION	MAKE_SQLSTATE('O', 'C', '0', '0', '6')
 
+/* before a function that does not return; PostgreSQL has the word from 18 on */
+#ifndef pg_noreturn
+#define pg_noreturn pg_attribute_noreturn()
+#endif
+
 #endif							/* EVC_ERRORS_H */

@@ -216,7 +216,7 @@ write_cursor(const Cursor *cursor)
  * bad_cursor
  *		Raise the error of a text that is no cursor.
  */
-static void pg_attribute_noreturn()
+pg_noreturn static void
 bad_cursor(const char *text)
 {
 	ereport(ERROR,

@@ -743,6 +743,18 @@ plan_of(StoreQuery query)
 }
 
 /*
+ * plan_as_usual
+ *		Plan a statement as if this library were not there.
+ */
+static PlannedStmt *
+plan_as_usual(Query *query, const char *text, int options, ParamListInfo params)
+{
+	if (next_planner != NULL)
+		return next_planner(query, text, options, params);
+	return standard_planner(query, text, options, params);
+}
+
+/*
  * plan_statement
  *		Plan a statement of the server; ours without going through whole tables.
  *
@@ -752,18 +764,16 @@ static PlannedStmt *
 plan_statement(Query *query, const char *text, int options,
 			   ParamListInfo params)
 {
-	planner_hook_type plan = next_planner != NULL ? next_planner :
-	standard_planner;
 	bool		seqscan = enable_seqscan;
 	PlannedStmt *planned;
 
 	if ((options & OPT_OURS) == 0)
-		return plan(query, text, options, params);
+		return plan_as_usual(query, text, options, params);
 
 	PG_TRY();
 	{
 		enable_seqscan = false;
-		planned = plan(query, text, options & ~OPT_OURS, params);
+		planned = plan_as_usual(query, text, options & ~OPT_OURS, params);
 	}
 	PG_FINALLY();
 	{
@@ -1670,7 +1680,7 @@ evc_store_open_transaction(EvcStore *store, const EvcTransaction *row,
  * was_kept_from
  *		Raise the error of a change of which not all was written.
  */
-static void pg_attribute_noreturn()
+pg_noreturn static void
 was_kept_from(EvcStore *store, const char *change, const EvcTransaction *row)
 {
 	ereport(ERROR,
