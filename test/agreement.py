@@ -31,7 +31,6 @@ import psycopg2
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent
                        / "examples"))
-os.environ.setdefault("PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION", "cpp")
 
 import messages  # noqa: E402
 from google.protobuf import json_format  # noqa: E402

@@ -26,7 +26,6 @@ import copy
 import datetime
 import itertools
 import json
-import os
 import pathlib
 import random
 import select
@@ -39,7 +38,6 @@ from psycopg2 import errorcodes
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent
                        / "examples"))
-os.environ.setdefault("PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION", "cpp")
 
 import messages  # noqa: E402
 
