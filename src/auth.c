@@ -56,6 +56,20 @@ evc_auth_next_version(const EvcCall *call)
 }
 
 /*
+ * evc_auth_forget
+ *		Forget the entries that left the list, as far as no differential update
+ *		is promised to name them.
+ *
+ * One that a transaction uses stays until that ends: if it comes back before, it
+ * is still in use.
+ */
+void
+evc_auth_forget(EvcCall *call)
+{
+	evc_store_forget_removed_auth(&call->store, call->row.auth_list_kept_from);
+}
+
+/*
  * take_version
  *		Make the next version of the list the newest.
  *
@@ -78,7 +92,7 @@ take_version(EvcCall *call)
 			 (int64) evc_auth_list_history + evc_auth_list_history / 4)
 	{
 		row->auth_list_kept_from = version - evc_auth_list_history;
-		evc_store_forget_removed_auth(&call->store, row->auth_list_kept_from);
+		evc_auth_forget(call);
 	}
 	row->auth_list_version = version;
 	return version;

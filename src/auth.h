@@ -18,6 +18,7 @@ extern void evc_auth_change(EvcCall *call, EvcAuth *auth,
 							const char *old_status);
 extern void evc_auth_remove(EvcCall *call, EvcAuth *auth);
 extern void evc_auth_removed(EvcCall *call, const char *status);
+extern void evc_auth_forget(EvcCall *call);
 
 extern bool evc_auth_is_accepted(const EvcAuth *auth, TimestampTz now);
 extern const char *evc_auth_new_tag(void);

@@ -571,6 +571,8 @@ free_tag(EvcCall *call, const EvcTransaction *transaction)
 		return;
 	auth.transaction_id = 0;
 	evc_store_update_auth(&call->store, &auth);
+	if (auth.removed_at != EVC_NO_TIME)
+		evc_auth_forget(call);
 }
 
 /*
@@ -895,7 +897,7 @@ load_auth_list(Loading *loading)
 	if (!same_version)
 		evc_store_renumber_auth(&call->store, call->row.auth_list_version);
 	call->row.auth_list_kept_from = call->row.auth_list_version;
-	evc_store_forget_removed_auth(&call->store, PG_INT32_MAX);
+	evc_store_delete_removed_auth(&call->store);
 }
 
 /*

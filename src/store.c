@@ -102,7 +102,7 @@
 	"connector_id, transaction_id, new_value, occurred_at, recorded_at, " \
 	"cluster, written_by) SELECT $1, $8, 'transaction_ended', $13, " \
 	"transaction_id, $4, $9, $10, $11, $12 FROM t) " \
-	"SELECT t.*, a.removed_at = $6, a.status FROM t LEFT JOIN a ON true"
+	"SELECT t.*, a.removed_at, a.status FROM t LEFT JOIN a ON true"
 
 #define EVENTS_OF_FEED(which) \
 	"SELECT charge_point_id, event_id, kind, connector_id, " \
@@ -184,6 +184,7 @@ typedef enum StoreQuery
 	UPDATE_AUTH,
 	DELETE_AUTH,
 	FORGET_REMOVED_AUTH,
+	DELETE_REMOVED_AUTH,
 	RENUMBER_AUTH,
 	INSERT_EVENT,
 	HAS_STATUS_EVENT,
@@ -463,7 +464,10 @@ static const struct
 	[FORGET_REMOVED_AUTH] = {"ti",
 		"DELETE FROM evcharge.auth "
 		"WHERE charge_point_id = $1 AND removed_at IS NOT NULL "
-		"AND list_version <= $2"},
+		"AND transaction_id IS NULL AND list_version <= $2"},
+	[DELETE_REMOVED_AUTH] = {"t",
+		"DELETE FROM evcharge.auth "
+		"WHERE charge_point_id = $1 AND removed_at IS NOT NULL"},
 	[RENUMBER_AUTH] = {"ti",
 		"UPDATE evcharge.auth SET list_version = $2 "
 		"WHERE charge_point_id = $1"},
@@ -1629,7 +1633,11 @@ evc_store_delete_auth(EvcStore *store, const char *id_tag)
 	write_rows(DELETE_AUTH, &p);
 }
 
-/* Forget entries that left the list at a version or before it. */
+/*
+ * evc_store_forget_removed_auth
+ *		Forget entries that left the list at a version or before it, unless a
+ *		transaction still uses them.
+ */
 void
 evc_store_forget_removed_auth(EvcStore *store, int32 up_to_version)
 {
@@ -1637,6 +1645,15 @@ evc_store_forget_removed_auth(EvcStore *store, int32 up_to_version)
 
 	add_int(&p, up_to_version);
 	write_rows(FORGET_REMOVED_AUTH, &p);
+}
+
+/* Forget all entries that left the list. */
+void
+evc_store_delete_removed_auth(EvcStore *store)
+{
+	Parameters	p = parameters(store);
+
+	write_rows(DELETE_REMOVED_AUTH, &p);
 }
 
 /* Give all entries one list version. */
@@ -1766,11 +1783,14 @@ end_transaction(StoreQuery query, Parameters *p, EvcTransaction *row,
 	if (ended)
 	{
 		Columns		c = columns_of(0);
+		TimestampTz removed_at;
 
 		row->transaction_id = next_int(&c);
 		row->id_tag = next_text(&c);
 		next_row(&c, fill_reading, row);
-		removal->done = next_bool(&c);
+		removed_at = next_time(&c);
+		removal->done = removed_at != EVC_NO_TIME && removed_at == removal->at;
+		removal->done_before = removed_at != EVC_NO_TIME && !removal->done;
 		removal->status = next_enum(&c);
 	}
 	SPI_freetuptable(SPI_tuptable);

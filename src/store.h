@@ -84,13 +84,14 @@ typedef struct EvcAuth
 /*
  * An auth entry leaves the list with the transaction that used it: when
  * (EVC_NO_TIME if it is to stay) and with which version of the list; then,
- * whether it did, and the status that it had.
+ * whether it did or had left before, and the status that it had.
  */
 typedef struct EvcRemoval
 {
 	TimestampTz at;
 	int32		list_version;
 	bool		done;
+	bool		done_before;
 	const char *status;
 } EvcRemoval;
 
@@ -174,6 +175,7 @@ extern void evc_store_insert_auth(EvcStore *store, const EvcAuth *row);
 extern void evc_store_update_auth(EvcStore *store, const EvcAuth *row);
 extern void evc_store_delete_auth(EvcStore *store, const char *id_tag);
 extern void evc_store_forget_removed_auth(EvcStore *store, int32 up_to_version);
+extern void evc_store_delete_removed_auth(EvcStore *store);
 extern void evc_store_renumber_auth(EvcStore *store, int32 list_version);
 
 extern void evc_store_open_transaction(EvcStore *store,

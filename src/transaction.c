@@ -180,6 +180,8 @@ ended(EvcCall *call, const EvcEvent *event, const EvcRemoval *removal)
 	evc_call_wrote_event(call, event);
 	if (removal->done)
 		evc_auth_removed(call, removal->status);
+	else if (removal->done_before)
+		evc_auth_forget(call);
 }
 
 /*

@@ -616,6 +616,7 @@ class Model:
         entry = self.auth.get(fold(row["tag"]))
         if entry is not None and entry["transaction"] == row["id"]:
             entry["transaction"] = None
+            self.forget(entry)
             if (entry["removed"] is None
                     and not self.settings.keep_authorization):
                 self.remove_entry(entry)
@@ -679,7 +680,7 @@ class Model:
         """Make it the newest, and forget entries that left the list.
 
         Rule: not each time, but when a quarter more than what is promised is
-        there; and with all that was known of them.
+        there; and with all that was known of them.  What is in use stays.
         """
         point, history = self.point, self.settings.auth_list_history
         version = self.coming_version()
@@ -692,11 +693,14 @@ class Model:
         elif version - point["kept_from"] > history + history // 4:
             point["kept_from"] = version - history
         point["version"] = version
-        for tag, entry in list(self.auth.items()):
-            if (entry["removed"] is not None
-                    and entry["version"] <= point["kept_from"]):
-                del self.auth[tag]
+        for entry in list(self.auth.values()):
+            self.forget(entry)
         return version
+
+    def forget(self, entry):
+        if (entry["removed"] is not None and entry["transaction"] is None
+                and entry["version"] <= self.point["kept_from"]):
+            del self.auth[fold(entry["tag"])]
 
     def new_tag(self):
         self.random_tags += 1
@@ -1053,6 +1057,7 @@ class Model:
         if (known and entry and entry["transaction"] == number
                 and fold(row["tag"]) != fold(was["tag"])):
             entry["transaction"] = None
+            self.forget(entry)
         ends = row["ended"] is not None and was["ended"] is None
         self.transactions[number] = row
         if not known:

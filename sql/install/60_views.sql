@@ -853,6 +853,7 @@ FROM evcharge.auth a
 	JOIN evcharge.charge_point p ON p.charge_point_id = a.charge_point_id
 WHERE a.removed_at IS NOT NULL
 	AND a.list_version <= p.auth_list_kept_from
+	AND a.transaction_id IS NULL
 GROUP BY a.charge_point_id, p.auth_list_kept_from
 UNION ALL
 -- Events

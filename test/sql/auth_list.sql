@@ -56,6 +56,23 @@ SELECT test.set('LST-2', 'A', NULL), test.set('LST-2', 'A', 'Accepted');
 SELECT test.start('LST-2', 2, 'k-A', '2026-01-01 09:01Z');
 SELECT test.stop('LST-2', 1, 'k-A', '2026-01-01 09:02Z') IS NOT NULL AS stopped;
 SELECT count(*) AS live FROM evcharge.auth WHERE charge_point_id = 'LST-2' AND removed_at IS NULL;
+-- also if the list has gone far meanwhile, or has begun anew
+SET evcharge.auth_list_history = 0;
+SELECT evcharge.report_connector('LST-2', test.wire('ConnectorInfo', '{"id":3,"status":"AVAILABLE"}'));
+SELECT test.set('LST-2', tag, status) FROM (VALUES ('A', 'Accepted'), ('B', 'Accepted')) t (tag, status);
+SELECT test.start('LST-2', 1, 'k-A', '2026-01-01 10:00Z'), test.start('LST-2', 2, 'k-B', '2026-01-01 10:00Z');
+SELECT test.set('LST-2', 'A', NULL), test.set('LST-2', 'C', 'Blocked'), test.set('LST-2', 'A', 'Accepted');
+SELECT test.start('LST-2', 3, 'k-A', '2026-01-01 10:01Z');
+SELECT test.set('LST-2', 'B', NULL);
+UPDATE evcharge.charge_point SET auth_list_version = 2147483647 WHERE charge_point_id = 'LST-2';
+SELECT test.set('LST-2', 'C', NULL), test.set('LST-2', 'B', 'Accepted');
+SELECT test.start('LST-2', 3, 'k-B', '2026-01-01 10:02Z');
+SELECT test.set('LST-2', 'A', NULL);
+SELECT test.stop('LST-2', n, k, '2026-01-01 10:03Z') IS NOT NULL AS stopped FROM (VALUES (1, 'k-A'), (2, 'k-B')) t (n, k);
+SELECT * FROM evcharge.check_integrity() WHERE charge_point_id = 'LST-2';
+-- but not longer than it is in use
+SELECT id_tag, transaction_id, removed_at IS NULL AS live FROM evcharge.auth WHERE charge_point_id = 'LST-2' ORDER BY 1;
+RESET evcharge.auth_list_history;
 
 \set SHOW_CONTEXT never
 SELECT * FROM evcharge.auth_list_changes('LST-nobody', 0);
