@@ -13,7 +13,8 @@ wire_rule() and JsonRule.  A difference without a rule fails.
 
 Message N of a seed is always the same, so that --only N shows it again.  Needs
 a database with the extension, and Debian's protobuf-compiler, python3-protobuf
-and python3-psycopg2.
+(with its C++ part; the one in Python alone is another implementation, and says
+other things) and python3-psycopg2.
 """
 
 import argparse
@@ -34,6 +35,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent
 
 import messages  # noqa: E402
 from google.protobuf import json_format  # noqa: E402
+from google.protobuf.internal import api_implementation  # noqa: E402
 from google.protobuf.message import DecodeError  # noqa: E402
 
 BATCH = 500
@@ -900,6 +902,8 @@ def main():
     parser.add_argument("--show", type=int, default=10, metavar="N",
                         help="differences to show")
     options = parser.parse_args()
+    if api_implementation.Type() != "cpp":
+        sys.exit("python3-protobuf is without Google's C++ implementation")
     if options.seed is None:
         options.seed = random.SystemRandom().randrange(1000000)
 

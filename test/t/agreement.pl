@@ -11,6 +11,11 @@ use Test::More;
 
 $ENV{PYTHONDONTWRITEBYTECODE} = 1;
 
+my ($other) = run_command([ '/usr/bin/python3', '-c',
+	'from google.protobuf.internal import api_implementation as a; print(a.Type())' ]);
+plan skip_all => "python3-protobuf is the implementation in $other, not that in C++"
+  if $other ne 'cpp';
+
 my $node = PostgreSQL::Test::Cluster->new('agreement');
 $node->init(extra => ['--encoding=UTF8']);
 $node->append_conf('postgresql.conf', 'log_statement = none');
