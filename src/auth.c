@@ -5,7 +5,8 @@
  *
  * Every change of the list takes the next version and marks the entry with it.
  * An entry that leaves the list stays in the table as removed, as long as a
- * differential update may need to name it (evcharge.auth_list_history).
+ * differential update may need to name it (evcharge.auth_list_history) or a
+ * transaction uses it.
  */
 #include "postgres.h"
 

@@ -888,7 +888,14 @@ load_auth_list(Loading *loading)
 
 		if (find_auth(loading, auth->id_tag) != NULL)
 			continue;
-		evc_store_delete_auth(&call->store, auth->id_tag);
+		if (auth->transaction_id == 0)
+			evc_store_delete_auth(&call->store, auth->id_tag);
+		else
+		{
+			auth->list_version = call->row.auth_list_version;
+			auth->removed_at = call->now;
+			evc_store_update_auth(&call->store, auth);
+		}
 		evc_call_event(call, EVC_AUTH_REMOVED, EVC_NO_ID, EVC_NO_ID,
 					   auth->status, NULL, call->now);
 	}
@@ -897,7 +904,7 @@ load_auth_list(Loading *loading)
 	if (!same_version)
 		evc_store_renumber_auth(&call->store, call->row.auth_list_version);
 	call->row.auth_list_kept_from = call->row.auth_list_version;
-	evc_store_delete_removed_auth(&call->store);
+	evc_auth_forget(call);
 }
 
 /*

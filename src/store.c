@@ -184,7 +184,6 @@ typedef enum StoreQuery
 	UPDATE_AUTH,
 	DELETE_AUTH,
 	FORGET_REMOVED_AUTH,
-	DELETE_REMOVED_AUTH,
 	RENUMBER_AUTH,
 	INSERT_EVENT,
 	HAS_STATUS_EVENT,
@@ -465,9 +464,6 @@ static const struct
 		"DELETE FROM evcharge.auth "
 		"WHERE charge_point_id = $1 AND removed_at IS NOT NULL "
 		"AND transaction_id IS NULL AND list_version <= $2"},
-	[DELETE_REMOVED_AUTH] = {"t",
-		"DELETE FROM evcharge.auth "
-		"WHERE charge_point_id = $1 AND removed_at IS NOT NULL"},
 	[RENUMBER_AUTH] = {"ti",
 		"UPDATE evcharge.auth SET list_version = $2 "
 		"WHERE charge_point_id = $1"},
@@ -825,7 +821,8 @@ columns_in(HeapTuple tuple, TupleDesc desc)
 {
 	Columns		c = {.next = 0};
 
-	Assert(desc->natts <= MAX_COLUMNS);
+	if (desc->natts > MAX_COLUMNS)
+		elog(ERROR, "a row of %d columns", desc->natts);
 	heap_deform_tuple(tuple, desc, c.values, c.isnull);
 	return c;
 }
@@ -1230,8 +1227,8 @@ parameters(EvcStore *store)
 
 /*
  * evc_store_lock
- *		Lock the charge point; false if there is no such charge point, or if one
- *		of its counters has come to the end of int32.
+ *		Lock the charge point; false if there is no such charge point, or if a
+ *		counter to reserve of has come to the end of int32.
  *
  * With the lock come what the call reserves of the counters and, for a report,
  * which can only reserve events, the sign of life ("seen", else EVC_NO_TIME).
@@ -1645,15 +1642,6 @@ evc_store_forget_removed_auth(EvcStore *store, int32 up_to_version)
 
 	add_int(&p, up_to_version);
 	write_rows(FORGET_REMOVED_AUTH, &p);
-}
-
-/* Forget all entries that left the list. */
-void
-evc_store_delete_removed_auth(EvcStore *store)
-{
-	Parameters	p = parameters(store);
-
-	write_rows(DELETE_REMOVED_AUTH, &p);
 }
 
 /* Give all entries one list version. */

@@ -175,7 +175,6 @@ extern void evc_store_insert_auth(EvcStore *store, const EvcAuth *row);
 extern void evc_store_update_auth(EvcStore *store, const EvcAuth *row);
 extern void evc_store_delete_auth(EvcStore *store, const char *id_tag);
 extern void evc_store_forget_removed_auth(EvcStore *store, int32 up_to_version);
-extern void evc_store_delete_removed_auth(EvcStore *store);
 extern void evc_store_renumber_auth(EvcStore *store, int32 list_version);
 
 extern void evc_store_open_transaction(EvcStore *store,

@@ -241,7 +241,8 @@ evc_transaction_tie(EvcCall *call, const EvcTransaction *transaction)
  *		Open a transaction again that was ended by force; false if its connector
  *		has another one by now.
  *
- * Its entry of the list is tied to it again, if that is still there and free.
+ * Its entry of the list is tied to it again, if that is still there, on the
+ * list or not, and free.
  */
 bool
 evc_transaction_reopen(EvcCall *call, EvcTransaction *transaction)
@@ -260,7 +261,7 @@ evc_transaction_reopen(EvcCall *call, EvcTransaction *transaction)
 	evc_transaction_tie(call, transaction);
 	if (transaction->id_tag != NULL &&
 		evc_store_read_auth(&call->store, transaction->id_tag, &auth) &&
-		auth.removed_at == EVC_NO_TIME && auth.transaction_id == 0)
+		auth.transaction_id == 0)
 	{
 		auth.transaction_id = transaction->transaction_id;
 		evc_store_update_auth(&call->store, &auth);

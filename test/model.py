@@ -583,8 +583,7 @@ class Model:
             return
         row.update(ended=None, end_meter=None, reason=None, forced=False)
         entry = self.auth.get(fold(row["tag"]))
-        free = (entry is not None and entry["removed"] is None
-                and entry["transaction"] is None)
+        free = entry is not None and entry["transaction"] is None
         self.tie(row, entry if free else None)
         self.event("transaction_reopened", row["connector"], row["id"],
                    at=row["started"])
@@ -1105,7 +1104,7 @@ class Model:
         for tag, entry in sorted(self.auth.items(),
                                  key=lambda item: item[1]["tag"]):
             if entry["removed"] is None and tag not in kept:
-                del self.auth[tag]
+                entry.update(removed=self.now, version=state["version"])
                 self.event("auth_removed", old=entry["status"])
         if len(self.events) == events and same_version:
             return
@@ -1118,9 +1117,8 @@ class Model:
         self.point["kept_from"] = state["version"]
         if state["version"] <= max(self.synced, default=0):
             self.synced.clear()
-        for tag, entry in list(self.auth.items()):
-            if entry["removed"] is not None:
-                del self.auth[tag]
+        for entry in list(self.auth.values()):
+            self.forget(entry)
 
 # ---------------------------------------------------------------------------
 # What the tables and views have of a charge point

@@ -162,7 +162,7 @@ CREATE INDEX auth_expiry
 	ON evcharge.auth (expires_at)
 	WHERE status = 'Accepted' AND expires_at IS NOT NULL;
 
-COMMENT ON TABLE evcharge.auth IS 'The local authorization list of each charge point, with the entries that left it as long as a differential update needs them';
+COMMENT ON TABLE evcharge.auth IS 'The local authorization list of each charge point, with the entries that left it as long as a differential update or a transaction needs them';
 COMMENT ON INDEX evcharge.auth_id_tag_ignoring_case IS 'Id tags compare without case (OCPP CiString)';
 COMMENT ON INDEX evcharge.auth_consumer IS 'Finds the entries of a consumer';
 COMMENT ON INDEX evcharge.auth_expiry IS 'Finds the entries that expire, for expire(); most never do and are not in it';
@@ -301,6 +301,7 @@ BEGIN
 		CREATE INDEX gateway_log_time
 			ON evcharge.gateway_log (charge_point_id, logged_at);
 		COMMENT ON INDEX evcharge.gateway_log_time IS 'Knows a log entry from its repetition';
+		COMMENT ON TABLE evcharge.auth IS 'The local authorization list of each charge point, with the entries that left it as long as a differential update or a transaction needs them';
 
 		CREATE TABLE evcharge.announcer (
 			cluster			int8 NOT NULL,

@@ -72,7 +72,23 @@ SELECT test.stop('LST-2', n, k, '2026-01-01 10:03Z') IS NOT NULL AS stopped FROM
 SELECT * FROM evcharge.check_integrity() WHERE charge_point_id = 'LST-2';
 -- but not longer than it is in use
 SELECT id_tag, transaction_id, removed_at IS NULL AS live FROM evcharge.auth WHERE charge_point_id = 'LST-2' ORDER BY 1;
+-- not even a whole state without the tag makes that forgotten
+SELECT test.set('LST-2', 'A', 'Accepted');
+SELECT test.start('LST-2', 1, 'k-A', '2026-01-01 11:00Z');
+SELECT evcharge.load_state('LST-2', evcharge.encode(evcharge.from_json('ChargePointState',
+	(evcharge.to_json(evcharge.charge_point_state('LST-2'))::jsonb - 'authList')::json)));
+SELECT id_tag, transaction_id, removed_at IS NULL AS live FROM evcharge.auth WHERE charge_point_id = 'LST-2' ORDER BY 1;
+SELECT test.set('LST-2', 'A', 'Accepted');
+SELECT test.start('LST-2', 2, 'k-A', '2026-01-01 11:01Z');
+-- nor, within the history, that the transaction was ended by force and goes on
 RESET evcharge.auth_list_history;
+SET evcharge.confirm_within = '1s';
+SELECT transaction_id, reason FROM evcharge.expire('LST-2');
+RESET evcharge.confirm_within;
+SELECT test.report('LST-2', '{"id":4,"connectorId":1,"idTag":"A","startTime":"2026-01-01T11:00:00Z"}');
+SELECT test.set('LST-2', 'A', 'Accepted');
+SELECT test.start('LST-2', 2, 'k-A', '2026-01-01 11:02Z');
+SELECT * FROM evcharge.check_integrity() WHERE charge_point_id = 'LST-2';
 
 \set SHOW_CONTEXT never
 SELECT * FROM evcharge.auth_list_changes('LST-nobody', 0);
