@@ -1,6 +1,7 @@
 /*
  * errors.h
- *		The SQLSTATEs of evcharge: class OC, and nothing else defines one.
+ *		The SQLSTATEs of evcharge: class OC, and nothing else defines one; and
+ *		the word for a function that does not return.
  *
  * A code is part of the contract with callers.  Codes are added, never
  * renumbered; README.md lists them with what a caller can do about each.
@@ -26,7 +27,7 @@
 /* The tables are missing, or of another version than the library. */
 #define ERRCODE_EVC_TABLES_VERSION	MAKE_SQLSTATE('O', 'C', '0', '0', '6')
 
-/* before a function that does not return; PostgreSQL has the word from 18 on */
+/* PostgreSQL has it from 18 on */
 #ifndef pg_noreturn
 #define pg_noreturn pg_attribute_noreturn()
 #endif

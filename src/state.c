@@ -867,7 +867,8 @@ load_auth(EvcCall *call, const AuthListEntry *entry)
  *		Set the whole list and its version; what the state lacks goes.
  *
  * What the list was before has nothing to do with the versions of the state,
- * so any other version than the state's gets the full list from now on.
+ * so any other version than the state's gets the full list from now on.  Of what
+ * left the list only the tags in use are remembered (see evc_auth_forget).
  */
 static void
 load_auth_list(Loading *loading)
