@@ -28,7 +28,7 @@ EXTRA_CLEAN  = $(GENERATED) $(GENERATED:.c=.h) $(OBJS:.o=.d)
 
 REGRESS      = install prepare message message_json message_operators fsm \
                boot connector authorize charging transaction_report progress \
-               repetition expire state auth_list envelope batch events contract search_path views access \
+               repetition expire state auth_list envelope batch events contract search_path constraint views access \
                integrity
 REGRESS_OPTS = --inputdir=test --load-extension=evcharge
 ISOLATION      = start_race stop_race report_race state_race auth_race \

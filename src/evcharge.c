@@ -7,6 +7,7 @@
 #include "fmgr.h"
 
 #include "announcer.h"
+#include "constraint.h"
 #include "guc.h"
 #include "path.h"
 #include "store.h"
@@ -25,6 +26,7 @@ _PG_init(void)
 {
 	evc_guc_init();
 	evc_path_init();
+	evc_constraint_init();
 	evc_store_init();
 	evc_announcer_init();
 }

@@ -35,11 +35,13 @@
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/plancache.h"
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
 #include "utils/typcache.h"
 #include "utils/xid8.h"
 
+#include "constraint.h"
 #include "errors.h"
 #include "path.h"
 #include "rfc3339.h"
@@ -569,6 +571,7 @@ static const struct
 static struct
 {
 	SPIPlanPtr	plan;
+	const char *text;			/* as the plan has it */
 	uint32		uses;
 	uint32		running;		/* executions that have not come to their end */
 }			kept[QUERY_COUNT];
@@ -706,6 +709,18 @@ is_due(uint32 uses)
 }
 
 /*
+ * text_of
+ *		Return the text of a plan, which its executions refer to.
+ */
+static const char *
+text_of(SPIPlanPtr plan)
+{
+	CachedPlanSource *source = linitial(SPI_plan_get_plan_sources(plan));
+
+	return source->query_string;
+}
+
+/*
  * plan_of
  *		Return the kept plan of a query, made at its first use.
  *
@@ -737,6 +752,7 @@ plan_of(StoreQuery query)
 				 SPI_result_code_string(SPI_result));
 		SPI_keepplan(plan);
 		kept[query].plan = plan;
+		kept[query].text = text_of(plan);
 		kept[query].running = 0;
 	}
 	return plan;
@@ -798,6 +814,8 @@ run(StoreQuery query, Parameters *p, bool read_only)
 
 	Assert(p->count == (int) strlen(queries[query].types));
 	kept[query].running++;
+	if (!read_only)
+		evc_constraint_give(kept[query].text);
 	result = SPI_execute_plan(plan, p->values, p->nulls, read_only, 0);
 	kept[query].running--;
 	if (result < 0)
