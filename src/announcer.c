@@ -44,6 +44,7 @@
 #include "tcop/utility.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
@@ -338,6 +339,27 @@ static Announcer *self = NULL;
 static State state_after = FAILED;	/* being at work */
 static char *known_place = NULL;	/* what its row says */
 static Oid	known_table = InvalidOid;	/* which has that row */
+static bool looked = false;		/* that the extension and its tables are there */
+
+/*
+ * look_again, look_again_after
+ *		Look whether they are still there, after anything changed.
+ */
+static void
+look_again(Datum arg, Oid relation)
+{
+	(void) arg;
+	(void) relation;
+	looked = false;
+}
+
+static void
+look_again_after(Datum arg, int cache, uint32 hash)
+{
+	(void) cache;
+	(void) hash;
+	look_again(arg, InvalidOid);
+}
 
 /*
  * leave
@@ -488,12 +510,16 @@ announce(bool *prepared)
 	PushActiveSnapshot(GetTransactionSnapshot());
 	if (OidIsValid(known_table))
 		LockRelationOid(known_table, AccessShareLock);
-	if (!OidIsValid(get_extension_oid("evcharge", true)))
-		leave(NULL);
-	if (!evc_store_can_announce())
-		leave("install() has not run");
-	known_table = get_relname_relid("announcer",
-									get_namespace_oid("evcharge", false));
+	if (!looked)
+	{
+		looked = true;
+		if (!OidIsValid(get_extension_oid("evcharge", true)))
+			leave(NULL);
+		if (!evc_store_can_announce())
+			leave("install() has not run");
+		known_table = get_relname_relid("announcer",
+										get_namespace_oid("evcharge", false));
+	}
 	pgstat_report_activity(STATE_RUNNING, "announcing events");
 	evc_store_begin(&store, (Datum) 0, true);
 
@@ -571,6 +597,8 @@ evc_announcer_main(Datum argument)
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
 	pqsignal(SIGTERM, die);
 	BackgroundWorkerUnblockSignals();
+	CacheRegisterRelcacheCallback(look_again, (Datum) 0);
+	CacheRegisterSyscacheCallback(PROCOID, look_again_after, (Datum) 0);
 	/* what was left to it is announced also where nobody may connect any more */
 	BackgroundWorkerInitializeConnectionByOid(self->database, InvalidOid,
 											  BGWORKER_BYPASS_ALLOWCONN);

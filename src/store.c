@@ -196,6 +196,7 @@ typedef enum StoreQuery
 	LIST_EXPIRING,
 	LIST_EXPIRED_AUTH,
 	READ_PLACE,
+	UPDATE_PLACE,
 	WRITE_PLACE,
 	FORGET_PLACE,
 	HAS_PREPARED,
@@ -520,6 +521,9 @@ static const struct
 	/* how far the announcer of a database has come */
 	[READ_PLACE] = {"ll",
 		"SELECT place FROM evcharge.announcer "
+		"WHERE cluster = $1 AND database = $2"},
+	[UPDATE_PLACE] = {"lltz",
+		"UPDATE evcharge.announcer SET place = $3, announced_at = $4 "
 		"WHERE cluster = $1 AND database = $2"},
 	[WRITE_PLACE] = {"lltz",
 		"INSERT INTO evcharge.announcer (cluster, database, place, "
@@ -2489,7 +2493,8 @@ evc_store_write_place(EvcStore *store, const char *place, TimestampTz now)
 	}
 	add_text(&p, place);
 	add_time(&p, now);
-	write_rows(WRITE_PLACE, &p);
+	if (write_rows(UPDATE_PLACE, &p) == 0)
+		write_rows(WRITE_PLACE, &p);
 }
 
 /* Tell whether this database has transactions that are prepared. */
