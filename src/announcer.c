@@ -87,6 +87,7 @@ typedef struct Announcer
 	pid_t		pid;			/* of the process, or 0 */
 	TimestampTz since;			/* when the state was entered */
 	bool		prepared;		/* a transaction with events was prepared */
+	bool		dropped;		/* a statement may have dropped its extension */
 	const char *obstacle;		/* why it went away */
 } Announcer;
 
@@ -103,6 +104,7 @@ static Shared *shared = NULL;
 static Announcer *mine = NULL;
 static bool concerns_announcer = false;
 static bool missed_announcer = false;
+static bool drops_extension_of_it = false;
 
 static shmem_request_hook_type next_shmem_request = NULL;
 static shmem_startup_hook_type next_shmem_startup = NULL;
@@ -316,6 +318,8 @@ at_end_of_transaction(XactEvent event, void *arg)
 		{
 			if (event == XACT_EVENT_PREPARE)
 				mine->prepared = true;
+			if (drops_extension_of_it)
+				mine->dropped = true;
 			latch = mine->latch;
 			if (latch != NULL)
 				SetLatch(latch);
@@ -327,7 +331,7 @@ at_end_of_transaction(XactEvent event, void *arg)
 	}
 	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_PREPARE ||
 		event == XACT_EVENT_ABORT)
-		concerns_announcer = missed_announcer = false;
+		concerns_announcer = missed_announcer = drops_extension_of_it = false;
 }
 
 /* ---------------------------------------------------------------------------
@@ -339,7 +343,7 @@ static Announcer *self = NULL;
 static State state_after = FAILED;	/* being at work */
 static char *known_place = NULL;	/* what its row says */
 static Oid	known_table = InvalidOid;	/* which has that row */
-static bool looked = false;		/* that the extension and its tables are there */
+static bool present = false;	/* the extension and its tables, when last seen */
 
 /*
  * look_again, look_again_after
@@ -350,7 +354,7 @@ look_again(Datum arg, Oid relation)
 {
 	(void) arg;
 	(void) relation;
-	looked = false;
+	present = false;
 }
 
 static void
@@ -492,8 +496,8 @@ keep_place(EvcStore *store, const char *place)
  * to tell.  Then the place is forgotten: should it be asked again, it begins
  * there.
  *
- * Who drops tables wakes it before other processes are told of that, and keeps
- * them locked until then.
+ * Who drops tables wakes it before other processes are told of that, keeps them
+ * locked until then, and says so himself: the extension can go without them.
  */
 static int
 announce(bool *prepared)
@@ -510,9 +514,9 @@ announce(bool *prepared)
 	PushActiveSnapshot(GetTransactionSnapshot());
 	if (OidIsValid(known_table))
 		LockRelationOid(known_table, AccessShareLock);
-	if (!looked)
+	if (!present)
 	{
-		looked = true;
+		present = true;
 		if (!OidIsValid(get_extension_oid("evcharge", true)))
 			leave(NULL);
 		if (!evc_store_can_announce())
@@ -599,6 +603,7 @@ evc_announcer_main(Datum argument)
 	BackgroundWorkerUnblockSignals();
 	CacheRegisterRelcacheCallback(look_again, (Datum) 0);
 	CacheRegisterSyscacheCallback(PROCOID, look_again_after, (Datum) 0);
+	CacheRegisterSyscacheCallback(NAMESPACEOID, look_again_after, (Datum) 0);
 	/* what was left to it is announced also where nobody may connect any more */
 	BackgroundWorkerInitializeConnectionByOid(self->database, InvalidOid,
 											  BGWORKER_BYPASS_ALLOWCONN);
@@ -636,6 +641,8 @@ evc_announcer_main(Datum argument)
 			self->prepared = false;
 			prepared = true;
 		}
+		if (self->dropped)
+			self->dropped = present = false;
 		looked = prepared;
 		count = announce(&prepared);
 		if (count >= MAX_EVENTS)
@@ -983,7 +990,7 @@ utility(PlannedStmt *pstmt, const char *query, bool read_only_tree,
 	if (!OidIsValid(database) || !may_have(database))
 	{
 		if (drops_extension(pstmt->utilityStmt) && is_relied_on())
-			concerns_announcer = true;
+			concerns_announcer = drops_extension_of_it = true;
 		run_utility(pstmt, query, read_only_tree, context, params, env, dest,
 					qc);
 		return;

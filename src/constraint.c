@@ -58,8 +58,8 @@ forget(Datum arg, Oid relation)
 
 /*
  * forget_all
- *		Do so for all tables after a function changed: one that was called while
- *		an expression was planned leaves no trace in it.
+ *		Do so for all tables after a function or a type changed: a function that
+ *		was called while an expression was planned leaves no trace in it.
  */
 static void
 forget_all(Datum arg, int cache, uint32 hash)
@@ -88,8 +88,8 @@ discard(void *arg)
  * drop
  *		Know the constraints that a link leads to no longer.
  *
- * A statement that has begun may check by them still, but none does that when
- * the transaction is over.
+ * A statement that has begun may check by them still, where another one is run
+ * within it, but none does that when the transaction is over.
  */
 static void
 drop(Checks **link)
@@ -201,18 +201,44 @@ give_to_relation(ResultRelInfo *target, EState *estate)
 }
 
 /*
+ * writer
+ *		Return a node of a plan as one that writes rows, or NULL.
+ */
+static ModifyTableState *
+writer(PlanState *node)
+{
+	if (node == NULL || !IsA(node, ModifyTableState))
+		return NULL;
+	return castNode(ModifyTableState, node);
+}
+
+/*
+ * runs_triggers
+ *		Tell whether a node writes a table that has triggers.
+ */
+static bool
+runs_triggers(PlanState *node)
+{
+	ModifyTableState *modify = writer(node);
+
+	for (int i = 0; modify != NULL && i < modify->mt_nrels; i++)
+		if (modify->resultRelInfo[i].ri_TrigDesc != NULL)
+			return true;
+	return false;
+}
+
+/*
  * give_to_node
- *		Give constraints to what a node of a plan writes, if it writes rows.
+ *		Give constraints to what a node writes, if it writes rows.
  */
 static void
 give_to_node(PlanState *node, EState *estate)
 {
-	ModifyTableState *modify;
+	ModifyTableState *modify = writer(node);
 
-	if (node == NULL || !IsA(node, ModifyTableState))
+	if (modify == NULL || modify->operation == CMD_DELETE)
 		return;
-	modify = castNode(ModifyTableState, node);
-	for (int i = 0; i < modify->mt_nrels && modify->operation != CMD_DELETE; i++)
+	for (int i = 0; i < modify->mt_nrels; i++)
 		give_to_relation(modify->resultRelInfo + i, estate);
 }
 
@@ -220,12 +246,15 @@ give_to_node(PlanState *node, EState *estate)
  * start
  *		Start a statement, with constraints if it is one of ours.
  *
- * What writes is the top of a statement, or of a part in its WITH.
+ * What writes is the top of a statement, or of a part in its WITH.  A trigger may
+ * change constraints before the first row is checked, as far as to drop one, so
+ * where there are triggers, all is left to the server.
  */
 static void
 start(QueryDesc *statement, int flags)
 {
-	bool		ours = statement->sourceText == receiver;
+	bool		ours = receiver != NULL && statement->sourceText == receiver;
+	List	   *parts;
 	ListCell   *lc;
 
 	receiver = NULL;
@@ -235,8 +264,15 @@ start(QueryDesc *statement, int flags)
 		standard_ExecutorStart(statement, flags);
 	if (!ours)
 		return;
+
+	parts = statement->estate->es_subplanstates;
+	if (runs_triggers(statement->planstate))
+		return;
+	foreach(lc, parts)
+		if (runs_triggers(lfirst(lc)))
+			return;
 	give_to_node(statement->planstate, statement->estate);
-	foreach(lc, statement->estate->es_subplanstates)
+	foreach(lc, parts)
 		give_to_node(lfirst(lc), statement->estate);
 }
 
@@ -251,12 +287,13 @@ evc_constraint_init(void)
 	ExecutorStart_hook = start;
 	CacheRegisterRelcacheCallback(forget, (Datum) 0);
 	CacheRegisterSyscacheCallback(PROCOID, forget_all, (Datum) 0);
+	CacheRegisterSyscacheCallback(TYPEOID, forget_all, (Datum) 0);
 }
 
 /*
  * evc_constraint_give
  *		Have a statement that is about to start get the constraints of what it
- *		writes; it is known by where its text is.
+ *		writes; it is known by where its text is.  NULL takes that back.
  *
  * None but ours may: what a constraint calls is looked up once, and that must not
  * happen under the search_path of a caller.

@@ -821,6 +821,7 @@ run(StoreQuery query, Parameters *p, bool read_only)
 	if (!read_only)
 		evc_constraint_give(kept[query].text);
 	result = SPI_execute_plan(plan, p->values, p->nulls, read_only, 0);
+	evc_constraint_give(NULL);
 	kept[query].running--;
 	if (result < 0)
 		elog(ERROR, "could not run query %d: %s", query,

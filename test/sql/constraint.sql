@@ -65,8 +65,8 @@ SELECT test.register('Accepted'), test.register('Pending');
 ALTER TABLE evcharge.event DROP CONSTRAINT short;
 SELECT test.register('Accepted');
 
--- changed by a trigger in the middle of a statement, and used within that: the
--- statement goes on with what it has begun with
+-- changed by a trigger in the middle of a statement, and used within that: where
+-- there are triggers, the server makes them ready for each statement
 CREATE FUNCTION test.change_allowed() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
 	IF NEW.charge_point_id = 'CHK' AND NEW.new_value = 'Rejected' THEN
