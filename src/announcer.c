@@ -59,8 +59,7 @@
 
 #define MAX_ANNOUNCERS	64		/* databases */
 #define MAX_EVENTS		5000	/* that one transaction announces */
-#define BUSY_EVENTS		4		/* more of them: there will be others soon */
-#define BUSY_PAUSE		4		/* ms in which they gather */
+#define PAUSE			4		/* ms after some, in which others gather */
 #define PREPARED_PAUSE	100		/* ms after which prepared ones are looked for */
 #define RETRY_PAUSE		1000	/* ms before an announcer is started again */
 #define START_LIMIT		60000	/* ms in which a process must appear */
@@ -647,8 +646,8 @@ evc_announcer_main(Datum argument)
 		count = announce(&prepared);
 		if (count >= MAX_EVENTS)
 			continue;
-		if (count >= BUSY_EVENTS)
-			rest(BUSY_PAUSE);
+		if (count > 0)
+			rest(PAUSE);
 		/* what is not prepared any more may have been committed meanwhile */
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_EXIT_ON_PM_DEATH |
 						 (prepared || looked ? WL_TIMEOUT : 0),

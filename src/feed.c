@@ -88,20 +88,14 @@ compare_xids(const void *a, const void *b)
  * seen_now
  *		Return what the snapshot of the calling query sees.
  *
- * But not the transaction that asks: it may write more, or be rolled back.  And
- * nothing that is newer than the newest event: what a transaction without an
- * event did need not be on disk, or on a standby, and after a crash or a
- * promotion its id is given to another.  What is below "read" was seen before,
- * even if that event has been purged since.
+ * But not the transaction that asks: it may write more, or be rolled back.
  *
  * On a standby running transactions stand among the subtransactions; if there
  * are too many to be listed, only what is older than all of them counts.
  */
 static Seen
-seen_now(EvcStore *store, uint64 read)
+seen_now(void)
 {
-	uint64		last = evc_store_last_writer(store,
-											 (int64) GetSystemIdentifier());
 	Snapshot	snapshot = GetActiveSnapshot();
 	FullTransactionId next = ReadNextFullTransactionId();
 	TransactionId own = GetTopTransactionIdIfAny();
@@ -121,8 +115,6 @@ seen_now(EvcStore *store, uint64 read)
 		}
 	}
 
-	seen.end = Min(seen.end, Max(last + 1, read));
-
 	seen.running = palloc(sizeof(uint64) * (count + 1));
 	seen.count = 0;
 	for (int i = 0; i <= count; i++)
@@ -134,6 +126,22 @@ seen_now(EvcStore *store, uint64 read)
 	}
 	qsort(seen.running, seen.count, sizeof(uint64), compare_xids);
 	return seen;
+}
+
+/*
+ * cut
+ *		Have a snapshot see nothing from a transaction on.
+ *
+ * What is newer than the newest event does not count as seen: what a
+ * transaction without an event did need not be on disk, or on a standby, and
+ * after a crash or a promotion its id is given to another.
+ */
+static void
+cut(Seen *seen, uint64 end)
+{
+	seen->end = Min(seen->end, end);
+	while (seen->count > 0 && seen->running[seen->count - 1] >= seen->end)
+		seen->count--;
 }
 
 /*
@@ -370,27 +378,36 @@ put_row(Feed *feed, const EvcFeedEvent *event)
 }
 
 /*
+ * end_reading
+ *		Have everything read that is seen.
+ */
+static void
+end_reading(Cursor *cursor)
+{
+	cursor->read = cursor->now;
+	cursor->reading = false;
+}
+
+/*
  * put_events
  *		Give events, and move the cursor behind each.
  *
- * "last" says that nothing is left of the snapshot that is being read, so the
- * cursor behind the last event need not remember a place in it.
+ * If there are fewer than may be, nothing is left of the snapshot that is being
+ * read, and the cursor behind the last one need not remember a place in it.
  */
 static void
-put_events(Feed *feed, List *events, bool last)
+put_events(Feed *feed, List *events)
 {
 	Cursor	   *cursor = &feed->cursor;
+	bool		all = list_length(events) < feed->left;
 	ListCell   *lc;
 
 	foreach(lc, events)
 	{
 		EvcFeedEvent *event = lfirst(lc);
 
-		if (last && event == llast(events))
-		{
-			cursor->read = cursor->now;
-			cursor->reading = false;
-		}
+		if (all && event == llast(events))
+			end_reading(cursor);
 		else
 		{
 			cursor->after = event->written_by;
@@ -402,20 +419,33 @@ put_events(Feed *feed, List *events, bool last)
 		else
 			feed->events = lappend(feed->events, event);
 	}
+	if (all)
+		end_reading(cursor);
 	feed->left -= list_length(events);
 }
 
 /*
- * read_late
- *		Read what was written by transactions that were running when "read" was
- *		taken, and that "now" sees.
+ * read_events
+ *		Read what "now" of the cursor sees and "read" does not, as far as may be.
+ *
+ * That was written by transactions that began after "read" was taken, and by
+ * late ones, that were running then.
  */
 static List *
-read_late(Feed *feed, EvcFeedRange range)
+read_events(Feed *feed)
 {
 	const Cursor *cursor = &feed->cursor;
+	EvcFeedRange range = {
+		.cluster = cursor->cluster,
+		.from = Max(cursor->read.end, cursor->after),
+		.to = cursor->now.end,
+		.running = cursor->now.running,
+		.running_count = cursor->now.count,
+		.after = cursor->after,
+		.after_charge_point_id = cursor->after_charge_point_id,
+		.after_event_id = cursor->after_event_id,
+	};
 	uint64	   *late = palloc(sizeof(uint64) * (cursor->read.count + 1));
-	int			count = 0;
 
 	for (int i = 0; i < cursor->read.count; i++)
 	{
@@ -423,65 +453,12 @@ read_late(Feed *feed, EvcFeedRange range)
 
 		if (xid >= cursor->after && xid < cursor->now.end &&
 			!is_running(&cursor->now, xid))
-			late[count++] = xid;
+			late[range.late_count++] = xid;
 	}
-	if (count == 0)
+	if (range.from >= range.to && range.late_count == 0)
 		return NIL;
-	range.xids = late;
-	range.count = count;
-	range.only_xids = true;
+	range.late = late;
 	return evc_store_read_feed(feed->store, &range, (int) feed->left);
-}
-
-/*
- * read_new
- *		Read what was written by transactions that began after "read" was taken,
- *		and that "now" sees.
- */
-static List *
-read_new(Feed *feed, EvcFeedRange range)
-{
-	const Cursor *cursor = &feed->cursor;
-
-	range.from = Max(cursor->read.end, cursor->after);
-	range.to = cursor->now.end;
-	if (range.from >= range.to)
-		return NIL;
-	range.xids = cursor->now.running;
-	range.count = cursor->now.count;
-	return evc_store_read_feed(feed->store, &range, (int) feed->left);
-}
-
-/*
- * read_snapshot
- *		Return what "now" of the cursor sees and "read" does not, as far as may
- *		be; then everything that it sees is read.
- *
- * Transactions that were running when "read" was taken come first: they are
- * older than all that began after it.
- */
-static void
-read_snapshot(Feed *feed)
-{
-	Cursor	   *cursor = &feed->cursor;
-	EvcFeedRange range = {
-		.cluster = cursor->cluster,
-		.after = cursor->after,
-		.after_charge_point_id = cursor->after_charge_point_id,
-		.after_event_id = cursor->after_event_id,
-	};
-	List	   *events;
-
-	put_events(feed, read_late(feed, range), false);
-	if (feed->left == 0)
-		return;
-	events = read_new(feed, range);
-	put_events(feed, events, list_length(events) < feed->left);
-	if (feed->left > 0)
-	{
-		cursor->read = cursor->now;
-		cursor->reading = false;
-	}
 }
 
 /*
@@ -495,13 +472,15 @@ static void
 read_cluster(Feed *feed, Seen now)
 {
 	Cursor	   *cursor = &feed->cursor;
+	List	   *events;
+	uint64		end = 0;
 
 	if (!covers(&now, &cursor->read) ||
 		(cursor->reading && !covers(&now, &cursor->now)))
 		return;
 
 	if (cursor->reading)
-		read_snapshot(feed);
+		put_events(feed, read_events(feed));
 	if (feed->left == 0)
 		return;
 
@@ -510,7 +489,13 @@ read_cluster(Feed *feed, Seen now)
 	cursor->after = 0;
 	cursor->after_event_id = 0;
 	cursor->after_charge_point_id = "";
-	read_snapshot(feed);
+	events = read_events(feed);
+
+	/* what comes behind these is left to another snapshot */
+	if (events != NIL)
+		end = ((EvcFeedEvent *) llast(events))->written_by + 1;
+	cut(&cursor->now, Max(end, cursor->read.end));
+	put_events(feed, events);
 }
 
 /*
@@ -633,9 +618,7 @@ static void
 read_here(Feed *feed)
 {
 	turn_to(&feed->cursor, (int64) GetSystemIdentifier());
-	read_cluster(feed, seen_now(feed->store,
-								Max(feed->cursor.read.end,
-									feed->cursor.now.end)));
+	read_cluster(feed, seen_now());
 }
 
 /*
@@ -665,7 +648,8 @@ evc_feed_now(EvcStore *store)
 	Cursor		cursor = {.cluster = (int64) GetSystemIdentifier()};
 	ListCell   *lc;
 
-	cursor.read = seen_now(store, 0);
+	cursor.read = seen_now();
+	cut(&cursor.read, evc_store_last_writer(store, cursor.cluster) + 1);
 	foreach(lc, evc_store_list_clusters(store))
 	{
 		int64		cluster = *(int64 *) lfirst(lc);

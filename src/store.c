@@ -56,6 +56,9 @@
 #define OLDEST_TABLES	1
 #define NEWEST_TABLES	2
 
+/* Transactions that are this much older than others are read by themselves. */
+#define LATE_SPAN		1000
+
 #define STATUS	"::text::evcharge.connector_status"
 
 #define CHARGE_POINT_COLUMNS \
@@ -111,11 +114,11 @@
 	"transaction_id, old_value, new_value, reason, detail, occurred_at, " \
 	"recorded_at, written_by FROM evcharge.event " \
 	"WHERE cluster = $1 AND " which " " \
-	"AND (written_by > $5 OR written_by = $5 AND (" \
-	"charge_point_id COLLATE \"C\" > $6 " \
-	"OR charge_point_id = $6 AND event_id > $7)) "
+	"AND (written_by > $6 OR written_by = $6 AND (" \
+	"charge_point_id COLLATE \"C\" > $7 " \
+	"OR charge_point_id = $7 AND event_id > $8)) "
 #define ORDER_OF_FEED \
-	"ORDER BY written_by, charge_point_id COLLATE \"C\", event_id LIMIT $8"
+	"ORDER BY written_by, charge_point_id COLLATE \"C\", event_id LIMIT $9"
 
 #define EVENT_COLUMNS \
 	"charge_point_id, event_id, kind, connector_id, transaction_id, " \
@@ -554,17 +557,18 @@ static const struct
 		"ORDER BY written_by DESC LIMIT 1"},
 
 	/*
-	 * What the transactions $3 to $4 wrote, but for those in $2, or what those
-	 * in $2 wrote; behind the place $5 to $7.
+	 * What the transactions $4 to $5 wrote, but for those in $2, and what those
+	 * in $3 wrote, none older than $10; behind the place $6 to $8.
 	 */
-	[READ_FEED] = {"lXxxxtli",
-		EVENTS_OF_FEED("NOT written_by = ANY ($2) "
-					   "AND written_by >= $3 AND written_by < $4")
+	[READ_FEED] = {"lXXxxxtlix",
+		EVENTS_OF_FEED("written_by >= $10 AND written_by < $5 "
+					   "AND (written_by >= $4 OR written_by = ANY ($3)) "
+					   "AND NOT written_by = ANY ($2)")
 		ORDER_OF_FEED},
 
-	/* OFFSET keeps the planner from going through all events instead */
-	[READ_FEED_OF] = {"lXxxxtli",
-		"SELECT e.* FROM pg_catalog.unnest($2) x (xid), LATERAL ("
+	/* only the latter; OFFSET keeps the planner from going through all events */
+	[READ_FEED_OF] = {"lXXxxxtlix",
+		"SELECT e.* FROM pg_catalog.unnest($3) x (xid), LATERAL ("
 		EVENTS_OF_FEED("written_by = x.xid") "OFFSET 0) e "
 		ORDER_OF_FEED},
 };
@@ -2574,36 +2578,45 @@ fill_feed(void *to, Columns *c)
 	row->written_by = (uint64) next_long(c);
 }
 
+static void
+add_xids(Parameters *p, const uint64 *xids, int count)
+{
+	Datum	   *values = palloc(sizeof(Datum) * (count + 1));
+
+	for (int i = 0; i < count; i++)
+		values[i] = UInt64GetDatum(xids[i]);
+	add(p, PointerGetDatum(construct_array(values, count, XID8OID,
+										   sizeof(uint64), FLOAT8PASSBYVAL,
+										   TYPALIGN_DOUBLE)), false);
+}
+
 /*
- * evc_store_read_feed
- *		Read the events that the given transactions of a cluster wrote.
- *
- * The rows stay valid until evc_store_end().
+ * read_feed
+ *		Read with one query what the transactions of a range wrote.
  */
-List *
-evc_store_read_feed(EvcStore *store, const EvcFeedRange *range, int limit)
+static List *
+read_feed(EvcStore *store, StoreQuery query, const EvcFeedRange *range,
+		  int limit)
 {
 	Parameters	p = {0};
-	Datum	   *xids = palloc(sizeof(Datum) * (range->count + 1));
+	uint64		oldest = range->from;
 	uint64		count;
 	List	   *rows = NIL;
 
-	for (int i = 0; i < range->count; i++)
-		xids[i] = UInt64GetDatum(range->xids[i]);
-
+	if (range->late_count > 0)
+		oldest = Min(oldest, range->late[0]);
 	add_long(&p, range->cluster);
-	add(&p, PointerGetDatum(construct_array(xids, range->count, XID8OID,
-											sizeof(uint64), FLOAT8PASSBYVAL,
-											TYPALIGN_DOUBLE)), false);
+	add_xids(&p, range->running, range->running_count);
+	add_xids(&p, range->late, range->late_count);
 	add(&p, UInt64GetDatum(range->from), false);
 	add(&p, UInt64GetDatum(range->to), false);
 	add(&p, UInt64GetDatum(range->after), false);
 	add_text(&p, range->after_charge_point_id);
 	add_long(&p, range->after_event_id);
 	add_int(&p, limit);
+	add(&p, UInt64GetDatum(oldest), false);
 
-	count = run(range->only_xids ? READ_FEED_OF : READ_FEED, &p,
-				store->read_only);
+	count = run(query, &p, store->read_only);
 	for (uint64 i = 0; i < count; i++)
 	{
 		Columns		c = columns_of(i);
@@ -2613,4 +2626,27 @@ evc_store_read_feed(EvcStore *store, const EvcFeedRange *range, int limit)
 		rows = lappend(rows, row);
 	}
 	return rows;
+}
+
+/*
+ * evc_store_read_feed
+ *		Read the events that the transactions of a range wrote.
+ *
+ * Late transactions are read together with the others, unless there may be many
+ * events between them.  The rows stay valid until evc_store_end().
+ */
+List *
+evc_store_read_feed(EvcStore *store, const EvcFeedRange *range, int limit)
+{
+	EvcFeedRange newer = *range;
+	List	   *rows;
+
+	if (range->late_count == 0 || range->late[0] + LATE_SPAN >= range->from)
+		return read_feed(store, READ_FEED, range, limit);
+	rows = read_feed(store, READ_FEED_OF, range, limit);
+	if (list_length(rows) == limit)
+		return rows;
+	newer.late_count = 0;
+	return list_concat(rows, read_feed(store, READ_FEED, &newer,
+									   limit - list_length(rows)));
 }

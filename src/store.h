@@ -225,17 +225,18 @@ typedef struct EvcFeedEvent
 } EvcFeedEvent;
 
 /*
- * Transactions from (included) to (excluded) but for some, or only those some;
- * of what they wrote, what is behind a place.
+ * Transactions from (included) to (excluded) but for those that are running,
+ * and late ones, which are older; of what they wrote, what is behind a place.
  */
 typedef struct EvcFeedRange
 {
 	int64		cluster;
 	uint64		from;
 	uint64		to;
-	const uint64 *xids;
-	int			count;
-	bool		only_xids;
+	const uint64 *running;
+	int			running_count;
+	const uint64 *late;			/* ascending */
+	int			late_count;
 	uint64		after;
 	const char *after_charge_point_id;
 	int64		after_event_id;

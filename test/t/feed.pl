@@ -40,6 +40,19 @@ $node->safe_psql(
 		PERFORM evcharge.report_log(id, evcharge.encode(evcharge.from_json(
 			'LogData', '{"resp":{"message":"hello"}}')));
 	END $$;
+
+	-- uses up transaction ids, so that what is open becomes old
+	CREATE TABLE used (n int);
+	CREATE FUNCTION use_ids() RETURNS void LANGUAGE plpgsql AS $$
+	BEGIN
+		FOR n IN 1 .. 1500 LOOP
+			BEGIN
+				INSERT INTO used VALUES (n);
+			EXCEPTION WHEN others THEN
+				RAISE;
+			END;
+		END LOOP;
+	END $$;
 	SQL
 
 my %done;    # how often what was done
@@ -140,6 +153,16 @@ sub end_prepared
 	$done{$end}++;
 }
 
+# Anybody who has no transaction makes the others' old.
+sub use_ids
+{
+	my ($session) = grep { !$_->{ids} } @sessions;
+
+	return unless $session;
+	in($session, 'SELECT use_ids()');
+	$done{'ids used'}++;
+}
+
 # ---------------------------------------------------------------------------
 # Who reads: by one event, by a few, by many; and one who reads a while in one
 # snapshot, which must not change what comes after.
@@ -218,6 +241,10 @@ foreach my $turn (1 .. $turns)
 	{
 		end_prepared();
 	}
+	elsif ($choice < 0.68)
+	{
+		use_ids();
+	}
 	else
 	{
 		read_turn($readers[ rand @readers ]);
@@ -269,7 +296,8 @@ if ($turns >= 1200)
 {
 	foreach my $what (
 		'COMMIT', 'ROLLBACK', 'RELEASE', 'ROLLBACK TO', 'PREPARE',
-		'COMMIT PREPARED', 'ROLLBACK PREPARED', 'a reader begins')
+		'COMMIT PREPARED', 'ROLLBACK PREPARED', 'a reader begins',
+		'ids used')
 	{
 		cmp_ok($done{$what} // 0, '>=', 1, "$what: " . ($done{$what} // 0));
 	}
