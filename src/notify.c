@@ -24,6 +24,38 @@ static const char *const channels[] = {
 };
 
 /*
+ * append_number
+ *		Write a member of a JSON object that has others before it.
+ *
+ * This is done for each event, and printf is slow.
+ */
+static void
+append_number(StringInfo payload, const char *name, int64 value)
+{
+	char		digits[MAXINT8LEN + 1];
+
+	pg_lltoa(value, digits);
+	appendStringInfoString(payload, ",\"");
+	appendStringInfoString(payload, name);
+	appendStringInfoString(payload, "\":");
+	appendStringInfoString(payload, digits);
+}
+
+/*
+ * append_word
+ *		The same for a text that needs no escaping.
+ */
+static void
+append_word(StringInfo payload, const char *name, const char *value)
+{
+	appendStringInfoString(payload, ",\"");
+	appendStringInfoString(payload, name);
+	appendStringInfoString(payload, "\":\"");
+	appendStringInfoString(payload, value);
+	appendStringInfoChar(payload, '"');
+}
+
+/*
  * build_payload
  *		Write the keys of an event as a JSON object.
  *
@@ -37,16 +69,15 @@ build_payload(StringInfo payload, const char *charge_point_id,
 {
 	appendStringInfoString(payload, "{\"charge_point_id\":");
 	escape_json(payload, charge_point_id);
-	appendStringInfo(payload, ",\"event_id\":" INT64_FORMAT ",\"kind\":\"%s\"",
-					 event->event_id, evc_event_kind_name(event->kind));
+	append_number(payload, "event_id", event->event_id);
+	append_word(payload, "kind", evc_event_kind_name(event->kind));
 	if (event->connector_id != EVC_NO_ID)
-		appendStringInfo(payload, ",\"connector_id\":%d", event->connector_id);
+		append_number(payload, "connector_id", event->connector_id);
 	if (event->transaction_id != EVC_NO_ID)
-		appendStringInfo(payload, ",\"transaction_id\":%d",
-						 event->transaction_id);
+		append_number(payload, "transaction_id", event->transaction_id);
 	if ((event->kind == EVC_CONNECTOR_STATUS ||
 		 event->kind == EVC_CHARGE_POINT_STATUS) && event->new_value != NULL)
-		appendStringInfo(payload, ",\"status\":\"%s\"", event->new_value);
+		append_word(payload, "status", event->new_value);
 	appendStringInfoChar(payload, '}');
 }
 
