@@ -6,8 +6,9 @@
  * Events are read in the order of the transactions that wrote them.  "Larger
  * than the last" would skip a transaction that began early and commits late, so
  * a cursor is a snapshot: what it sees has been read, and all else has not.
- * When there is more than a call may return, the cursor also holds the newer
- * snapshot that is being read and the place in it.
+ * When there is more than a call may return, the cursor also holds a newer
+ * snapshot, up to the last transaction of which something was returned, and the
+ * place in it.
  *
  * Transaction ids mean nothing in another cluster.  After a restore the events
  * of the old one are still told by its system identifier, and they are read
@@ -132,8 +133,8 @@ seen_now(void)
  * cut
  *		Have a snapshot see nothing from a transaction on.
  *
- * What is newer than the newest event does not count as seen: what a
- * transaction without an event did need not be on disk, or on a standby, and
+ * What is newer than the last event that was given does not count as seen: what
+ * a transaction without an event did need not be on disk, or on a standby, and
  * after a crash or a promotion its id is given to another.
  */
 static void
@@ -419,7 +420,7 @@ put_events(Feed *feed, List *events)
 		else
 			feed->events = lappend(feed->events, event);
 	}
-	if (all)
+	if (all && events == NIL)
 		end_reading(cursor);
 	feed->left -= list_length(events);
 }

@@ -56,8 +56,8 @@
 #define OLDEST_TABLES	1
 #define NEWEST_TABLES	2
 
-/* Transactions that are this much older than others are read by themselves. */
-#define LATE_SPAN		1000
+/* Late transactions are read apart if one is so many ids older than the others. */
+#define LATE_SPAN		100
 
 #define STATUS	"::text::evcharge.connector_status"
 
@@ -558,7 +558,8 @@ static const struct
 
 	/*
 	 * What the transactions $4 to $5 wrote, but for those in $2, and what those
-	 * in $3 wrote, none older than $10; behind the place $6 to $8.
+	 * in $3 wrote, behind the place $6 to $8.  The oldest of all is $10: the
+	 * index is read from there, and what is between is passed over.
 	 */
 	[READ_FEED] = {"lXXxxxtlix",
 		EVENTS_OF_FEED("written_by >= $10 AND written_by < $5 "
@@ -566,7 +567,7 @@ static const struct
 					   "AND NOT written_by = ANY ($2)")
 		ORDER_OF_FEED},
 
-	/* only the latter; OFFSET keeps the planner from going through all events */
+	/* what those in $3 wrote; OFFSET keeps the planner from reading all events */
 	[READ_FEED_OF] = {"lXXxxxtlix",
 		"SELECT e.* FROM pg_catalog.unnest($3) x (xid), LATERAL ("
 		EVENTS_OF_FEED("written_by = x.xid") "OFFSET 0) e "
@@ -2632,8 +2633,8 @@ read_feed(EvcStore *store, StoreQuery query, const EvcFeedRange *range,
  * evc_store_read_feed
  *		Read the events that the transactions of a range wrote.
  *
- * Late transactions are read together with the others, unless there may be many
- * events between them.  The rows stay valid until evc_store_end().
+ * Late transactions are read together with the others if they are not much
+ * older, for then there are few events between that were read before.  The rows stay valid until evc_store_end().
  */
 List *
 evc_store_read_feed(EvcStore *store, const EvcFeedRange *range, int limit)
@@ -2644,7 +2645,7 @@ evc_store_read_feed(EvcStore *store, const EvcFeedRange *range, int limit)
 	if (range->late_count == 0 || range->late[0] + LATE_SPAN >= range->from)
 		return read_feed(store, READ_FEED, range, limit);
 	rows = read_feed(store, READ_FEED_OF, range, limit);
-	if (list_length(rows) == limit)
+	if (list_length(rows) == limit || range->from >= range->to)
 		return rows;
 	newer.late_count = 0;
 	return list_concat(rows, read_feed(store, READ_FEED, &newer,

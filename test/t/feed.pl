@@ -176,7 +176,7 @@ sub start_readers
 	$_->{within} = 0 foreach @readers;
 }
 
-# Read a page; tell whether there was anything.
+# Read a page, or no further than a row of it; tell whether there was anything.
 sub read_page
 {
 	my ($reader) = @_;
@@ -185,6 +185,7 @@ sub read_page
 	  ->query_safe('SELECT charge_point_id, event_id, next_cursor'
 		  . " FROM evcharge.events_since($reader->{cursor}, $reader->{most})");
 
+	splice(@rows, 1 + rand @rows) if @rows && rand() < 0.3;
 	foreach (@rows)
 	{
 		my ($id, $event, $next) = split /\|/;
