@@ -200,7 +200,7 @@ typedef enum StoreQuery
 	LIST_EXPIRED_AUTH,
 	READ_PLACE,
 	UPDATE_PLACE,
-	WRITE_PLACE,
+	INSERT_PLACE,
 	FORGET_PLACE,
 	HAS_PREPARED,
 	LIST_CLUSTERS,
@@ -528,11 +528,9 @@ static const struct
 	[UPDATE_PLACE] = {"lltz",
 		"UPDATE evcharge.announcer SET place = $3, announced_at = $4 "
 		"WHERE cluster = $1 AND database = $2"},
-	[WRITE_PLACE] = {"lltz",
+	[INSERT_PLACE] = {"lltz",
 		"INSERT INTO evcharge.announcer (cluster, database, place, "
-		"announced_at) VALUES ($1, $2, $3, $4) "
-		"ON CONFLICT (cluster, database) DO UPDATE SET "
-		"place = excluded.place, announced_at = excluded.announced_at"},
+		"announced_at) VALUES ($1, $2, $3, $4)"},
 	[FORGET_PLACE] = {"ll",
 		"DELETE FROM evcharge.announcer "
 		"WHERE cluster = $1 AND database = $2"},
@@ -2500,7 +2498,7 @@ evc_store_write_place(EvcStore *store, const char *place, TimestampTz now)
 	add_text(&p, place);
 	add_time(&p, now);
 	if (write_rows(UPDATE_PLACE, &p) == 0)
-		write_rows(WRITE_PLACE, &p);
+		write_rows(INSERT_PLACE, &p);
 }
 
 /* Tell whether this database has transactions that are prepared. */
@@ -2634,7 +2632,8 @@ read_feed(EvcStore *store, StoreQuery query, const EvcFeedRange *range,
  *		Read the events that the transactions of a range wrote.
  *
  * Late transactions are read together with the others if they are not much
- * older, for then there are few events between that were read before.  The rows stay valid until evc_store_end().
+ * older, for then there are few events between that were read before.  The rows
+ * stay valid until evc_store_end().
  */
 List *
 evc_store_read_feed(EvcStore *store, const EvcFeedRange *range, int limit)
