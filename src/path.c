@@ -88,18 +88,26 @@ forget(Datum arg, Oid relation)
  * look_at_tables
  *		Find out whether functions of users can run on the tables: now, and not
  *		as a transaction saw them that began long ago.
+ *
+ * Each VACUUM and ANALYZE of a table has every session look, so the plan is kept.
  */
 static void
 look_at_tables(void)
 {
+	static SPIPlanPtr plan = NULL;
 	bool		found;
-	SPIPlanPtr	plan;
 
 	functions = LOOKING;
 	SPI_connect();
-	plan = SPI_prepare(READ_TABLES, 0, NULL);
-	if (plan == NULL ||
-		SPI_execute_snapshot(plan, NULL, NULL, GetLatestSnapshot(),
+	if (plan == NULL)
+	{
+		SPIPlanPtr	made = SPI_prepare(READ_TABLES, 0, NULL);
+
+		if (made == NULL || SPI_keepplan(made) != 0)
+			elog(ERROR, "could not prepare to look at the tables of evcharge");
+		plan = made;
+	}
+	if (SPI_execute_snapshot(plan, NULL, NULL, GetLatestSnapshot(),
 							 InvalidSnapshot, true, false, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not look at the tables of evcharge");
 

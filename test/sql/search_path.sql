@@ -113,3 +113,35 @@ SELECT evcharge.stop_transaction(:'stop');
 DROP TRIGGER keep ON evcharge.transaction;
 SELECT evcharge.stop_transaction(:'stop') IS NOT NULL AS ok;
 SELECT count(*) FROM evcharge.check_integrity();
+
+-- also where the session has seen other tables before, or none
+\set database :DBNAME
+CREATE DATABASE regress_evcharge_path;
+\c regress_evcharge_path
+CREATE TABLE heard (heard text);
+CREATE FUNCTION hear() RETURNS trigger LANGUAGE plpgsql SET search_path = public AS $$
+BEGIN
+	INSERT INTO heard VALUES (NEW.charge_point_id);
+	RETURN NEW;
+END $$;
+CREATE EXTENSION evcharge;
+SELECT evcharge.heartbeat('PATH');
+SELECT evcharge.install();
+SELECT evcharge.heartbeat('PATH') IS NOT NULL AS ok;
+CREATE TRIGGER hear BEFORE INSERT OR UPDATE ON evcharge.charge_point
+	FOR EACH ROW EXECUTE FUNCTION hear();
+SELECT evcharge.heartbeat('PATH') IS NOT NULL AS ok;
+TABLE heard;
+SET client_min_messages = warning;
+DROP EXTENSION evcharge CASCADE;
+DROP SCHEMA evcharge CASCADE;
+RESET client_min_messages;
+CREATE EXTENSION evcharge;
+SELECT evcharge.install();
+SELECT evcharge.heartbeat('PATH') IS NOT NULL AS ok;
+CREATE TRIGGER hear BEFORE INSERT OR UPDATE ON evcharge.charge_point
+	FOR EACH ROW EXECUTE FUNCTION hear();
+SELECT evcharge.heartbeat('PATH') IS NOT NULL AS ok;
+TABLE heard;
+\c :database
+DROP DATABASE regress_evcharge_path;
