@@ -84,6 +84,10 @@
  * to end: "which" goes by $14.  All that follows hangs on the row that ended, so
  * if there is none, nothing is written.  What only the caller wants of that row
  * is one value, so that each node hands on one column of it.
+ *
+ * A sub-select stands in FROM where it can: of a statement that has one in a
+ * condition, the server goes through every condition at each use of its plan, in
+ * search of tables to lock.
  */
 #define END_TRANSACTION(which) \
 	"WITH t AS (UPDATE evcharge.transaction SET ended_at = $2, " \
@@ -93,8 +97,9 @@
 	"current_offered, current_unit, voltage_offered, voltage_unit, " \
 	"progress_at) AS reading), " \
 	"c AS (UPDATE evcharge.connector SET transaction_id = NULL " \
+	"FROM (SELECT (SELECT transaction_id FROM t)) t (id) " \
 	"WHERE charge_point_id = $1 AND connector_id = $13 " \
-	"AND transaction_id = (SELECT transaction_id FROM t)), " \
+	"AND transaction_id = t.id), " \
 	"a AS (UPDATE evcharge.auth SET transaction_id = NULL, " \
 	"removed_at = COALESCE(removed_at, $6), " \
 	"list_version = CASE WHEN removed_at IS NULL " \
@@ -404,17 +409,19 @@ static const struct
 	 */
 	[START_TRANSACTION] = {"tiitzizllx",
 		"WITH c AS (UPDATE evcharge.connector SET transaction_id = $2 "
-		"WHERE charge_point_id = $1 AND connector_id = $3 "
-		"AND transaction_id IS NULL AND status = ANY (CASE "
-		"WHEN ARRAY(SELECT status = 'Accepted' AND transaction_id IS NULL "
+		"FROM (SELECT ARRAY(SELECT status = 'Accepted' "
+		"AND transaction_id IS NULL "
 		"AND (expires_at IS NULL OR expires_at > $7) FROM evcharge.auth "
 		"WHERE charge_point_id = $1 AND consumer_key = $4 "
-		"AND removed_at IS NULL) = '{t}' THEN "
+		"AND removed_at IS NULL)) l (entries_accept) "
+		"WHERE charge_point_id = $1 AND connector_id = $3 "
+		"AND transaction_id IS NULL AND status = ANY (CASE "
+		"WHEN l.entries_accept = '{t}' THEN "
 		"'{Available,Preparing}'::evcharge.connector_status[] END) "
 		"RETURNING $4 AS consumer_key), "
 		"a AS (UPDATE evcharge.auth SET transaction_id = $2 "
-		"WHERE charge_point_id = $1 "
-		"AND consumer_key = (SELECT consumer_key FROM c) "
+		"FROM (SELECT (SELECT consumer_key FROM c)) c (key) "
+		"WHERE charge_point_id = $1 AND consumer_key = c.key "
 		"AND removed_at IS NULL RETURNING id_tag), "
 		"t AS (INSERT INTO evcharge.transaction (charge_point_id, "
 		"transaction_id, connector_id, id_tag, consumer_key, started_at, "
@@ -424,7 +431,7 @@ static const struct
 		"connector_id, transaction_id, occurred_at, recorded_at, cluster, "
 		"written_by) SELECT $1, $8, 'transaction_started', $3, $2, $5, $7, "
 		"$9, $10 FROM a) "
-		"SELECT EXISTS (SELECT FROM t) FROM c"},
+		"SELECT t.transaction_id IS NOT NULL FROM c LEFT JOIN t ON true"},
 	[STOP_TRANSACTION] = {"tzitbzilzzlxit",
 	END_TRANSACTION("connector_id = $13 AND ended_at IS NULL "
 					"AND consumer_key = $14")},
@@ -593,7 +600,7 @@ typedef struct Parameters
 {
 	int			count;
 	Datum		values[MAX_PARAMETERS];
-	char		nulls[MAX_PARAMETERS];
+	bool		isnull[MAX_PARAMETERS];
 } Parameters;
 
 static void
@@ -601,7 +608,7 @@ add(Parameters *p, Datum value, bool isnull)
 {
 	Assert(p->count < MAX_PARAMETERS);
 	p->values[p->count] = value;
-	p->nulls[p->count] = isnull ? 'n' : ' ';
+	p->isnull[p->count] = isnull;
 	p->count++;
 }
 
@@ -806,57 +813,122 @@ plan_statement(Query *query, const char *text, int options,
 	return planned;
 }
 
+/* A row as the executor gives it, read column by column from left to right. */
+typedef struct Columns
+{
+	int			next;
+	const Datum *values;
+	const bool *isnull;
+} Columns;
+
+/* What is done with a row. */
+typedef void (*Receive) (void *to, Columns *c);
+
+/*
+ * Hands on each row that the executor gives, while it stands: no copy is made
+ * of it, and nothing of it by reference outlasts the call.
+ */
+typedef struct Receiver
+{
+	DestReceiver base;
+	Receive		receive;
+	void	   *to;
+	MemoryContext context;
+} Receiver;
+
+static bool
+receive_row(TupleTableSlot *slot, DestReceiver *base)
+{
+	Receiver   *receiver = (Receiver *) base;
+	Columns		c = {.values = slot->tts_values, .isnull = slot->tts_isnull};
+	MemoryContext old;
+
+	if (receiver->receive == NULL)
+		return true;
+	slot_getallattrs(slot);
+	old = MemoryContextSwitchTo(receiver->context);
+	receiver->receive(receiver->to, &c);
+	MemoryContextSwitchTo(old);
+	return true;
+}
+
+static void
+receive_begin(DestReceiver *base, int operation, TupleDesc desc)
+{
+	(void) base;
+	(void) operation;
+	(void) desc;
+}
+
+static void
+receive_end(DestReceiver *base)
+{
+	(void) base;
+}
+
+/*
+ * parameter_list
+ *		Return parameters as the executor takes them.
+ */
+static ParamListInfo
+parameter_list(StoreQuery query, const Parameters *p)
+{
+	ParamListInfo list = makeParamList(p->count);
+
+	Assert(p->count == (int) strlen(queries[query].types));
+	for (int i = 0; i < p->count; i++)
+	{
+		list->params[i].value = p->values[i];
+		list->params[i].isnull = p->isnull[i];
+		list->params[i].pflags = PARAM_FLAG_CONST;
+		list->params[i].ptype = parameter_type(queries[query].types[i]);
+	}
+	return list;
+}
+
 /*
  * run
- *		Execute a query and return the number of rows it gave or touched.
+ *		Execute a query, hand each row that it gives to "receive", unless that is
+ *		NULL, and return the number of rows that it gave or touched.
  *
  * An execution that ends in an error stays counted as running, and the plan is
  * then kept as it is.
  */
 static uint64
-run(StoreQuery query, Parameters *p, bool read_only)
+run(StoreQuery query, const Parameters *p, bool read_only, Receive receive,
+	void *to)
 {
 	SPIPlanPtr	plan = plan_of(query);
+	Receiver	receiver = {
+		.base = {
+			.receiveSlot = receive_row,
+			.rStartup = receive_begin,
+			.rShutdown = receive_end,
+			.rDestroy = receive_end,
+			.mydest = DestNone,
+		},
+		.receive = receive,
+		.to = to,
+		.context = CurrentMemoryContext,
+	};
+	SPIExecuteOptions options = {
+		.params = parameter_list(query, p),
+		.read_only = read_only,
+		.dest = &receiver.base,
+	};
 	int			result;
 
-	Assert(p->count == (int) strlen(queries[query].types));
 	kept[query].running++;
 	if (!read_only)
 		evc_constraint_give(kept[query].text);
-	result = SPI_execute_plan(plan, p->values, p->nulls, read_only, 0);
+	result = SPI_execute_plan_extended(plan, &options);
 	evc_constraint_give(NULL);
 	kept[query].running--;
 	if (result < 0)
 		elog(ERROR, "could not run query %d: %s", query,
 			 SPI_result_code_string(result));
+	pfree(options.params);
 	return SPI_processed;
-}
-
-/* Reading of a result row, column by column from left to right. */
-#define MAX_COLUMNS	16
-
-typedef struct Columns
-{
-	int			next;
-	Datum		values[MAX_COLUMNS];
-	bool		isnull[MAX_COLUMNS];
-} Columns;
-
-static Columns
-columns_in(HeapTuple tuple, TupleDesc desc)
-{
-	Columns		c = {.next = 0};
-
-	if (desc->natts > MAX_COLUMNS)
-		elog(ERROR, "a row of %d columns", desc->natts);
-	heap_deform_tuple(tuple, desc, c.values, c.isnull);
-	return c;
-}
-
-static Columns
-columns_of(uint64 row)
-{
-	return columns_in(SPI_tuptable->vals[row], SPI_tuptable->tupdesc);
 }
 
 static Datum
@@ -938,6 +1010,30 @@ next_float(Columns *c)
 	Datum		value = next(c, &isnull);
 
 	return isnull ? 0 : DatumGetFloat4(value);
+}
+
+static void
+fill_int(void *to, Columns *c)
+{
+	*(int32 *) to = next_int(c);
+}
+
+static void
+fill_long(void *to, Columns *c)
+{
+	*(int64 *) to = next_long(c);
+}
+
+static void
+fill_bool(void *to, Columns *c)
+{
+	*(bool *) to = next_bool(c);
+}
+
+static void
+fill_text(void *to, Columns *c)
+{
+	*(const char **) to = next_text(c);
 }
 
 static void
@@ -1025,11 +1121,9 @@ fill_auth(void *to, Columns *c)
 	row->removed_at = next_time(c);
 }
 
-typedef void (*FillRow) (void *to, Columns *c);
-
 /* a row in one column */
 static void
-next_row(Columns *c, FillRow fill, void *to)
+next_row(Columns *c, Receive fill, void *to)
 {
 	bool		isnull;
 	Datum		value = next(c, &isnull);
@@ -1040,8 +1134,11 @@ next_row(Columns *c, FillRow fill, void *to)
 	};
 	TupleDesc	desc = lookup_rowtype_tupdesc(HeapTupleHeaderGetTypeId(header),
 											  HeapTupleHeaderGetTypMod(header));
-	Columns		inner = columns_in(&tuple, desc);
+	Datum	   *values = palloc(desc->natts * sizeof(Datum));
+	bool	   *nulls = palloc(desc->natts * sizeof(bool));
+	Columns		inner = {.values = values, .isnull = nulls};
 
+	heap_deform_tuple(&tuple, desc, values, nulls);
 	fill(to, &inner);
 	ReleaseTupleDesc(desc);
 }
@@ -1051,18 +1148,38 @@ next_row(Columns *c, FillRow fill, void *to)
  *		Run a query that gives at most one row; say whether it gave one.
  */
 static bool
-read_row(EvcStore *store, StoreQuery query, Parameters *p, FillRow fill, void *to)
+read_row(EvcStore *store, StoreQuery query, const Parameters *p, Receive fill,
+		 void *to)
 {
-	bool		found = run(query, p, store->read_only) > 0;
+	return run(query, p, store->read_only, fill, to) > 0;
+}
 
-	if (found)
-	{
-		Columns		c = columns_of(0);
+/*
+ * has_row
+ *		Tell whether a query gives a row.
+ */
+static bool
+has_row(EvcStore *store, StoreQuery query, const Parameters *p)
+{
+	return run(query, p, store->read_only, NULL, NULL) > 0;
+}
 
-		fill(to, &c);
-	}
-	SPI_freetuptable(SPI_tuptable);
-	return found;
+/* Structs that are filled with the rows of a query. */
+typedef struct Rows
+{
+	Receive		fill;
+	size_t		size;
+	List	   *structs;
+} Rows;
+
+static void
+add_row(void *to, Columns *c)
+{
+	Rows	   *rows = to;
+	void	   *row = palloc0(rows->size);
+
+	rows->fill(row, c);
+	rows->structs = lappend(rows->structs, row);
 }
 
 /*
@@ -1070,22 +1187,13 @@ read_row(EvcStore *store, StoreQuery query, Parameters *p, FillRow fill, void *t
  *		Run a query and return a list of row structs.
  */
 static List *
-read_rows(EvcStore *store, StoreQuery query, Parameters *p, FillRow fill,
+read_rows(EvcStore *store, StoreQuery query, const Parameters *p, Receive fill,
 		  size_t size)
 {
-	uint64		count = run(query, p, store->read_only);
-	List	   *rows = NIL;
+	Rows		rows = {.fill = fill, .size = size};
 
-	for (uint64 i = 0; i < count; i++)
-	{
-		Columns		c = columns_of(i);
-		void	   *row = palloc0(size);
-
-		fill(row, &c);
-		rows = lappend(rows, row);
-	}
-	SPI_freetuptable(SPI_tuptable);
-	return rows;
+	run(query, p, store->read_only, add_row, &rows);
+	return rows.structs;
 }
 
 /*
@@ -1093,9 +1201,9 @@ read_rows(EvcStore *store, StoreQuery query, Parameters *p, FillRow fill,
  *		Run a statement that gives no rows; return how many it touched.
  */
 static uint64
-write_rows(StoreQuery query, Parameters *p)
+write_rows(StoreQuery query, const Parameters *p)
 {
-	return run(query, p, false);
+	return run(query, p, false, NULL, NULL);
 }
 
 /*
@@ -1529,14 +1637,10 @@ int32
 evc_store_free_transaction_id(EvcStore *store, int32 from)
 {
 	Parameters	p = parameters(store);
-	Columns		c;
-	int32		result;
+	int32		result = 0;
 
 	add_int(&p, from);
-	run(FREE_TRANSACTION_ID, &p, store->read_only);
-	c = columns_of(0);
-	result = next_int(&c);
-	SPI_freetuptable(SPI_tuptable);
+	read_row(store, FREE_TRANSACTION_ID, &p, fill_int, &result);
 	return result;
 }
 
@@ -1734,7 +1838,7 @@ evc_store_start_transaction(EvcStore *store, const EvcTransaction *row,
 							const EvcEvent *started)
 {
 	Parameters	p = parameters(store);
-	bool		started_it;
+	bool		inserted;
 
 	Assert(started->occurred_at == row->started_at);
 	add_int(&p, row->transaction_id);
@@ -1745,16 +1849,11 @@ evc_store_start_transaction(EvcStore *store, const EvcTransaction *row,
 	add_time(&p, started->recorded_at);
 	add_long(&p, started->event_id);
 	add_writer(&p);
-	started_it = run(START_TRANSACTION, &p, false) > 0;
-	if (started_it)
-	{
-		Columns		c = columns_of(0);
-
-		if (!next_bool(&c))
-			was_kept_from(store, "start", row);
-	}
-	SPI_freetuptable(SPI_tuptable);
-	return started_it;
+	if (!read_row(store, START_TRANSACTION, &p, fill_bool, &inserted))
+		return false;
+	if (!inserted)
+		was_kept_from(store, "start", row);
+	return true;
 }
 
 /*
@@ -1782,6 +1881,29 @@ end_parameters(EvcStore *store, const EvcTransaction *row,
 	return p;
 }
 
+/* What the end of a transaction gives. */
+typedef struct Ended
+{
+	EvcTransaction *row;
+	EvcRemoval *removal;
+} Ended;
+
+static void
+fill_ended(void *to, Columns *c)
+{
+	EvcTransaction *row = ((Ended *) to)->row;
+	EvcRemoval *removal = ((Ended *) to)->removal;
+	TimestampTz removed_at;
+
+	row->transaction_id = next_int(c);
+	row->id_tag = next_text(c);
+	next_row(c, fill_reading, row);
+	removed_at = next_time(c);
+	removal->done = removed_at != EVC_NO_TIME && removed_at == removal->at;
+	removal->done_before = removed_at != EVC_NO_TIME && !removal->done;
+	removal->status = next_enum(c);
+}
+
 /*
  * end_transaction
  *		Run an end of a transaction; false if there was none to end.
@@ -1789,26 +1911,12 @@ end_parameters(EvcStore *store, const EvcTransaction *row,
  * What of the row was not known is read into it.
  */
 static bool
-end_transaction(StoreQuery query, Parameters *p, EvcTransaction *row,
-				EvcRemoval *removal)
+end_transaction(EvcStore *store, StoreQuery query, const Parameters *p,
+				EvcTransaction *row, EvcRemoval *removal)
 {
-	bool		ended = run(query, p, false) > 0;
+	Ended		ended = {row, removal};
 
-	if (ended)
-	{
-		Columns		c = columns_of(0);
-		TimestampTz removed_at;
-
-		row->transaction_id = next_int(&c);
-		row->id_tag = next_text(&c);
-		next_row(&c, fill_reading, row);
-		removed_at = next_time(&c);
-		removal->done = removed_at != EVC_NO_TIME && removed_at == removal->at;
-		removal->done_before = removed_at != EVC_NO_TIME && !removal->done;
-		removal->status = next_enum(&c);
-	}
-	SPI_freetuptable(SPI_tuptable);
-	return ended;
+	return read_row(store, query, p, fill_ended, &ended);
 }
 
 /*
@@ -1825,7 +1933,7 @@ evc_store_close_transaction(EvcStore *store, EvcTransaction *row,
 	Parameters	p = end_parameters(store, row, ended, removal);
 
 	add_int(&p, row->transaction_id);
-	if (!end_transaction(CLOSE_TRANSACTION, &p, row, removal))
+	if (!end_transaction(store, CLOSE_TRANSACTION, &p, row, removal))
 		was_kept_from(store, "end", row);
 }
 
@@ -1841,7 +1949,7 @@ evc_store_stop_transaction(EvcStore *store, EvcTransaction *row,
 	Parameters	p = end_parameters(store, row, ended, removal);
 
 	add_text(&p, row->consumer_key);
-	return end_transaction(STOP_TRANSACTION, &p, row, removal);
+	return end_transaction(store, STOP_TRANSACTION, &p, row, removal);
 }
 
 /* ---------------------------------------------------------------------------
@@ -1891,17 +1999,13 @@ evc_store_has_status_event(EvcStore *store, int32 connector_id,
 						   TimestampTz at, const char *status)
 {
 	Parameters	p = parameters(store);
-	bool		found;
-
 	if (store->point != NULL &&
 		evc_set_has_status_event(store->point, connector_id, at, status))
 		return true;
 	add_int(&p, connector_id);
 	add_time(&p, at);
 	add_text(&p, status);
-	found = run(HAS_STATUS_EVENT, &p, store->read_only) > 0;
-	SPI_freetuptable(SPI_tuptable);
-	return found;
+	return has_row(store, HAS_STATUS_EVENT, &p);
 }
 
 /*
@@ -1913,8 +2017,6 @@ bool
 evc_store_has_anomaly(EvcStore *store, const EvcEvent *event, bool any_time)
 {
 	Parameters	p = parameters(store);
-	bool		found;
-
 	if (store->point != NULL &&
 		evc_set_has_anomaly(store->point, event, any_time))
 		return true;
@@ -1927,9 +2029,7 @@ evc_store_has_anomaly(EvcStore *store, const EvcEvent *event, bool any_time)
 		false);
 	add(&p, TimestampTzGetDatum(any_time ? DT_NOEND : event->occurred_at),
 		false);
-	found = run(HAS_ANOMALY, &p, store->read_only) > 0;
-	SPI_freetuptable(SPI_tuptable);
-	return found;
+	return has_row(store, HAS_ANOMALY, &p);
 }
 
 static void
@@ -1976,14 +2076,11 @@ evc_store_has_log(EvcStore *store, TimestampTz logged, bool is_error,
 				  const char *message)
 {
 	Parameters	p = parameters(store);
-	bool		found;
 
 	add_time(&p, logged);
 	add_bool(&p, is_error);
 	add_text(&p, message);
-	found = run(HAS_LOG, &p, store->read_only) > 0;
-	SPI_freetuptable(SPI_tuptable);
-	return found;
+	return has_row(store, HAS_LOG, &p);
 }
 
 /* ---------------------------------------------------------------------------
@@ -2057,26 +2154,22 @@ begin_given(StoreQuery query)
 static void
 give(Given *given, Parameters *row)
 {
-	bool		nulls[GIVEN_COLUMNS];
-
 	Assert(row->count == given->desc->natts);
-	for (int i = 0; i < row->count; i++)
-		nulls[i] = row->nulls[i] == 'n';
-	tuplestore_putvalues(given->rows, given->desc, row->values, nulls);
+	tuplestore_putvalues(given->rows, given->desc, row->values, row->isnull);
 	given->count++;
 }
 
 /*
  * run_given
- *		Execute a query with the rows that it is given, unless there are none;
- *		return the number of rows that it gave or touched.
+ *		Execute a query with the rows that it is given, unless there are none,
+ *		as run() does.
  *
  * That the rows are few is what the planner is told, so that it goes through
  * the keys of the tables, whose size when the plan is made says nothing of
  * their size when it is used.
  */
 static uint64
-run_given(Given *given, Parameters *p)
+run_given(Given *given, const Parameters *p, Receive receive, void *to)
 {
 	EphemeralNamedRelationData relation = {
 		.md = {
@@ -2094,7 +2187,7 @@ run_given(Given *given, Parameters *p)
 		if (SPI_register_relation(&relation) != SPI_OK_REL_REGISTER)
 			elog(ERROR, "could not register the rows of query %d",
 				 given->query);
-		count = run(given->query, p, false);
+		count = run(given->query, p, false, receive, to);
 		SPI_unregister_relation(relation.md.name);
 	}
 	tuplestore_end(given->rows);
@@ -2130,6 +2223,23 @@ row_of(const EvcSetPoint *point)
 	return row;
 }
 
+static void
+fill_set_point(void *to, Columns *c)
+{
+	EvcSet	   *set = to;
+	EvcSetPoint *point = set->points[next_int(c)];
+
+	point->context = CurrentMemoryContext;
+	point->known = true;
+	point->place = next_place(c);
+	point->row.status = next_enum(c);
+	point->row.status_since = next_time(c);
+	point->row.status_reported_at = next_time(c);
+	point->row.last_event_id = next_long(c);
+	point->locked = point->row;
+	point->row.last_event_id -= point->reports;
+}
+
 /*
  * evc_store_lock_set
  *		Lock the charge points of a set, read them, and give those with reports
@@ -2143,7 +2253,6 @@ evc_store_lock_set(EvcSet *set, TimestampTz seen)
 {
 	Given		given = begin_given(LOCK_SET);
 	Parameters	none = {0};
-	uint64		count;
 
 	for (int i = 0; i < set->count; i++)
 	{
@@ -2155,24 +2264,7 @@ evc_store_lock_set(EvcSet *set, TimestampTz seen)
 		add_int(&row, reports);
 		give(&given, &row);
 	}
-	count = run_given(&given, &none);
-	for (uint64 i = 0; i < count; i++)
-	{
-		Columns		c = columns_of(i);
-		EvcSetPoint *point = set->points[next_int(&c)];
-
-		point->context = CurrentMemoryContext;
-		point->known = true;
-		point->place = next_place(&c);
-		point->row.status = next_enum(&c);
-		point->row.status_since = next_time(&c);
-		point->row.status_reported_at = next_time(&c);
-		point->row.last_event_id = next_long(&c);
-		point->locked = point->row;
-		point->row.last_event_id -= point->reports;
-	}
-	if (count > 0)
-		SPI_freetuptable(SPI_tuptable);
+	run_given(&given, &none, fill_set_point, set);
 }
 
 static void
@@ -2197,25 +2289,33 @@ fill_set_transaction(void *to, Columns *c)
 	transaction->known = true;
 }
 
+/* Structs that a query names by their position, and how it fills them. */
+typedef struct Named
+{
+	Receive		fill;
+	List	   *structs;
+} Named;
+
+static void
+fill_named(void *to, Columns *c)
+{
+	Named	   *named = to;
+	int			n = next_int(c);
+
+	named->fill(list_nth(named->structs, n), c);
+}
+
 /*
  * read_named
  *		Run a query for the rows that are named, and fill them.
  */
 static void
-read_named(Given *given, List *named, FillRow fill)
+read_named(Given *given, List *structs, Receive fill)
 {
 	Parameters	none = {0};
-	uint64		count = run_given(given, &none);
+	Named		named = {fill, structs};
 
-	for (uint64 i = 0; i < count; i++)
-	{
-		Columns		c = columns_of(i);
-		int			n = next_int(&c);
-
-		fill(list_nth(named, n), &c);
-	}
-	if (count > 0)
-		SPI_freetuptable(SPI_tuptable);
+	run_given(given, &none, fill_named, &named);
 }
 
 /*
@@ -2347,7 +2447,7 @@ update_given(Given *given)
 {
 	Parameters	none = {0};
 
-	if (run_given(given, &none) != (uint64) given->count)
+	if (run_given(given, &none, NULL, NULL) != (uint64) given->count)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("a charge point was changed within its own batch"),
@@ -2385,19 +2485,39 @@ evc_store_write_set(const EvcSet *set)
 	MemoryContextSwitchTo(old);
 
 	update_given(&charge_points);
-	run_given(&new_connectors, &none);
+	run_given(&new_connectors, &none, NULL, NULL);
 	update_given(&connectors);
-	run_given(&new_samples, &none);
-	run_given(&samples, &none);
+	run_given(&new_samples, &none, NULL, NULL);
+	run_given(&samples, &none, NULL, NULL);
 	update_given(&transactions);
 	add_writer(&writer);
-	run_given(&events, &writer);
+	run_given(&events, &writer, NULL, NULL);
 }
 
 /* ---------------------------------------------------------------------------
  * what has dangled for too long
  * ---------------------------------------------------------------------------
  */
+
+/* Texts in a context. */
+typedef struct Texts
+{
+	MemoryContext context;
+	List	   *texts;
+} Texts;
+
+static void
+add_copy(void *to, Columns *c)
+{
+	Texts	   *list = to;
+	bool		isnull;
+	Datum		value = next(c, &isnull);
+	MemoryContext old = MemoryContextSwitchTo(list->context);
+
+	Assert(!isnull);
+	list->texts = lappend(list->texts, DatumGetTextPCopy(value));
+	MemoryContextSwitchTo(old);
+}
 
 /*
  * evc_store_list_expiring
@@ -2413,25 +2533,14 @@ evc_store_list_expiring(EvcStore *store, TimestampTz started,
 						MemoryContext context)
 {
 	Parameters	p = {0};
-	List	   *ids = NIL;
-	uint64		count;
-	MemoryContext old;
+	Texts		ids = {.context = context};
 
 	add(&p, TimestampTzGetDatum(started), false);
 	add(&p, TimestampTzGetDatum(unconfirmed), false);
 	add_time(&p, now);
 	add_int(&p, limit);
-	count = run(LIST_EXPIRING, &p, store->read_only);
-	old = MemoryContextSwitchTo(context);
-	for (uint64 i = 0; i < count; i++)
-	{
-		Columns		c = columns_of(i);
-
-		ids = lappend(ids, cstring_to_text(next_text(&c)));
-	}
-	MemoryContextSwitchTo(old);
-	SPI_freetuptable(SPI_tuptable);
-	return ids;
+	run(LIST_EXPIRING, &p, store->read_only, add_copy, &ids);
+	return ids.texts;
 }
 
 /* The live entries of the list that are Accepted and past their expiry. */
@@ -2473,13 +2582,7 @@ evc_store_read_place(EvcStore *store)
 	Parameters	p = announcer_parameters();
 	char	   *place = NULL;
 
-	if (run(READ_PLACE, &p, store->read_only) > 0)
-	{
-		Columns		c = columns_of(0);
-
-		place = unconstify(char *, next_text(&c));
-	}
-	SPI_freetuptable(SPI_tuptable);
+	read_row(store, READ_PLACE, &p, fill_text, &place);
 	return place;
 }
 
@@ -2506,10 +2609,8 @@ bool
 evc_store_has_prepared(EvcStore *store)
 {
 	Parameters	p = {0};
-	bool		found = run(HAS_PREPARED, &p, store->read_only) > 0;
 
-	SPI_freetuptable(SPI_tuptable);
-	return found;
+	return has_row(store, HAS_PREPARED, &p);
 }
 
 /*
@@ -2531,19 +2632,8 @@ List *
 evc_store_list_clusters(EvcStore *store)
 {
 	Parameters	p = {0};
-	uint64		count = run(LIST_CLUSTERS, &p, store->read_only);
-	List	   *clusters = NIL;
 
-	for (uint64 i = 0; i < count; i++)
-	{
-		Columns		c = columns_of(i);
-		int64	   *cluster = palloc(sizeof(int64));
-
-		*cluster = next_long(&c);
-		clusters = lappend(clusters, cluster);
-	}
-	SPI_freetuptable(SPI_tuptable);
-	return clusters;
+	return read_rows(store, LIST_CLUSTERS, &p, fill_long, sizeof(int64));
 }
 
 /* The newest transaction of a cluster that wrote an event, or 0. */
@@ -2551,30 +2641,28 @@ uint64
 evc_store_last_writer(EvcStore *store, int64 cluster)
 {
 	Parameters	p = {0};
-	uint64		writer = 0;
+	int64		writer = 0;
 
 	add_long(&p, cluster);
-	if (run(LAST_WRITER, &p, store->read_only) > 0)
-	{
-		Columns		c = columns_of(0);
-
-		writer = (uint64) next_long(&c);
-	}
-	SPI_freetuptable(SPI_tuptable);
-	return writer;
+	read_row(store, LAST_WRITER, &p, fill_long, &writer);
+	return (uint64) writer;
 }
 
 static void
 fill_feed(void *to, Columns *c)
 {
+	static const char types[EVC_FEED_COLUMNS] = "tltiittttzz";
 	EvcFeedEvent *row = to;
 
-	row->charge_point_id = next_text(c);
-	row->event_id = next_long(c);
-	memcpy(row->values, c->values, sizeof(row->values));
-	memcpy(row->isnull, c->isnull, sizeof(row->isnull));
-	c->next = EVC_FEED_COLUMNS;
+	for (int i = 0; i < EVC_FEED_COLUMNS; i++)
+	{
+		row->values[i] = next(c, &row->isnull[i]);
+		if (types[i] == 't' && !row->isnull[i])
+			row->values[i] = PointerGetDatum(DatumGetTextPCopy(row->values[i]));
+	}
 	row->written_by = (uint64) next_long(c);
+	row->charge_point_id = TextDatumGetCString(row->values[0]);
+	row->event_id = DatumGetInt64(row->values[1]);
 }
 
 static void
@@ -2599,8 +2687,6 @@ read_feed(EvcStore *store, StoreQuery query, const EvcFeedRange *range,
 {
 	Parameters	p = {0};
 	uint64		oldest = range->from;
-	uint64		count;
-	List	   *rows = NIL;
 
 	if (range->late_count > 0)
 		oldest = Min(oldest, range->late[0]);
@@ -2615,16 +2701,7 @@ read_feed(EvcStore *store, StoreQuery query, const EvcFeedRange *range,
 	add_int(&p, limit);
 	add(&p, UInt64GetDatum(oldest), false);
 
-	count = run(query, &p, store->read_only);
-	for (uint64 i = 0; i < count; i++)
-	{
-		Columns		c = columns_of(i);
-		EvcFeedEvent *row = palloc(sizeof(EvcFeedEvent));
-
-		fill_feed(row, &c);
-		rows = lappend(rows, row);
-	}
-	return rows;
+	return read_rows(store, query, &p, fill_feed, sizeof(EvcFeedEvent));
 }
 
 /*
