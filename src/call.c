@@ -119,16 +119,16 @@ lock(EvcCall *call, TimestampTz seen, EvcReserve reserve)
 
 	if (!evc_store_lock(&call->store, seen, reserve, row))
 	{
-		if (reserve.transactions == 0 && reserve.list_versions == 0)
+		if (!reserve.transaction && !reserve.list_version)
 			return false;
-		reserve.transactions = reserve.list_versions = 0;
+		reserve.transaction = reserve.list_version = false;
 		if (!evc_store_lock(&call->store, seen, reserve, row))
 			return false;
 	}
 	call->locked = *row;
 	row->last_event_id -= reserve.events;
-	row->last_transaction_id -= reserve.transactions;
-	row->auth_list_version -= reserve.list_versions;
+	row->last_transaction_id -= reserve.transaction;
+	row->auth_list_version -= reserve.list_version;
 	return true;
 }
 

@@ -107,7 +107,7 @@ void
 evc_set_lock(EvcSetPoint *point, EvcReserve reserve, EvcChargePoint *row)
 {
 	Assert(point->known);
-	Assert(reserve.transactions == 0 && reserve.list_versions == 0);
+	Assert(!reserve.transaction && !reserve.list_version);
 	point->row.last_event_id += reserve.events;
 	*row = point->row;
 }

@@ -66,6 +66,11 @@
 	"auth_list_version, auth_list_kept_from, last_transaction_id, " \
 	"transaction_ids_wrapped, last_event_id, last_seen_at"
 
+/* One UPDATE is the lock, the counters and the sign of life. */
+#define LOCK_CHARGE_POINT(set, condition) \
+	"UPDATE evcharge.charge_point SET last_event_id = last_event_id + $2" set \
+	" WHERE charge_point_id = $1" condition " RETURNING " CHARGE_POINT_COLUMNS
+
 #define CONNECTOR_COLUMNS \
 	"connector_id, status, status_since, reported_at, " \
 	"status_before_fault, transaction_id"
@@ -151,8 +156,10 @@
 
 typedef enum StoreQuery
 {
-	LOCK_FOR_REPORT,
 	LOCK_FOR_REQUEST,
+	LOCK_FOR_REPORT,
+	LOCK_FOR_TRANSACTION,
+	LOCK_FOR_LIST,
 	REGISTER,
 	READ_CHARGE_POINT,
 	UPDATE_CHARGE_POINT,
@@ -225,22 +232,15 @@ static const struct
 	const char *sql;
 }			queries[QUERY_COUNT] = {
 
-	/* one UPDATE is the lock, the counters and the sign of life */
+	[LOCK_FOR_REQUEST] = {"ti", LOCK_CHARGE_POINT("", "")},
 	[LOCK_FOR_REPORT] = {"tiz",
-		"UPDATE evcharge.charge_point SET "
-		"last_event_id = last_event_id + $2, "
-		"last_seen_at = GREATEST(last_seen_at, $3) "
-		"WHERE charge_point_id = $1 "
-		"RETURNING " CHARGE_POINT_COLUMNS},
-	[LOCK_FOR_REQUEST] = {"tiii",
-		"UPDATE evcharge.charge_point SET "
-		"last_event_id = last_event_id + $2, "
-		"last_transaction_id = last_transaction_id + $3, "
-		"auth_list_version = auth_list_version + $4 "
-		"WHERE charge_point_id = $1 "
-		"AND last_transaction_id <= 2147483647 - $3 "
-		"AND auth_list_version <= 2147483647 - $4 "
-		"RETURNING " CHARGE_POINT_COLUMNS},
+		LOCK_CHARGE_POINT(", last_seen_at = GREATEST(last_seen_at, $3)", "")},
+	[LOCK_FOR_TRANSACTION] = {"ti",
+		LOCK_CHARGE_POINT(", last_transaction_id = last_transaction_id + 1",
+						  " AND last_transaction_id < 2147483647")},
+	[LOCK_FOR_LIST] = {"ti",
+		LOCK_CHARGE_POINT(", auth_list_version = auth_list_version + 1",
+						  " AND auth_list_version < 2147483647")},
 
 	[REGISTER] = {"ttz",
 		"INSERT INTO evcharge.charge_point "
@@ -1361,11 +1361,11 @@ parameters(EvcStore *store)
 
 /*
  * evc_store_lock
- *		Lock the charge point; false if there is no such charge point, or if a
+ *		Lock the charge point; false if there is no such charge point, or if the
  *		counter to reserve of has come to the end of int32.
  *
- * With the lock come what the call reserves of the counters and, for a report,
- * which can only reserve events, the sign of life ("seen", else EVC_NO_TIME).
+ * With the lock comes what the call reserves, events and at most one thing
+ * more, or, for a report, the sign of life ("seen", else EVC_NO_TIME).
  */
 bool
 evc_store_lock(EvcStore *store, TimestampTz seen, EvcReserve reserve,
@@ -1373,8 +1373,10 @@ evc_store_lock(EvcStore *store, TimestampTz seen, EvcReserve reserve,
 {
 	Parameters	p = parameters(store);
 
-	Assert(seen == EVC_NO_TIME ||
-		   (reserve.transactions == 0 && reserve.list_versions == 0));
+	StoreQuery	lock = LOCK_FOR_REQUEST;
+
+	Assert((seen != EVC_NO_TIME) + reserve.transaction +
+		   reserve.list_version <= 1);
 	if (store->point != NULL)
 	{
 		evc_set_lock(store->point, reserve, row);
@@ -1383,12 +1385,14 @@ evc_store_lock(EvcStore *store, TimestampTz seen, EvcReserve reserve,
 	add_int(&p, reserve.events);
 	if (seen != EVC_NO_TIME)
 	{
+		lock = LOCK_FOR_REPORT;
 		add_time(&p, seen);
-		return read_row(store, LOCK_FOR_REPORT, &p, fill_charge_point, row);
 	}
-	add_int(&p, reserve.transactions);
-	add_int(&p, reserve.list_versions);
-	return read_row(store, LOCK_FOR_REQUEST, &p, fill_charge_point, row);
+	else if (reserve.transaction)
+		lock = LOCK_FOR_TRANSACTION;
+	else if (reserve.list_version)
+		lock = LOCK_FOR_LIST;
+	return read_row(store, lock, &p, fill_charge_point, row);
 }
 
 /*

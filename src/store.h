@@ -102,8 +102,8 @@ typedef struct EvcRemoval
 typedef struct EvcReserve
 {
 	int			events;
-	int			transactions;
-	int			list_versions;
+	bool		transaction;	/* an id for one */
+	bool		list_version;
 } EvcReserve;
 
 /*
