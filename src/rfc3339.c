@@ -8,6 +8,7 @@
  */
 #include "postgres.h"
 
+#include "utils/builtins.h"
 #include "utils/datetime.h"
 #include "utils/timestamp.h"
 
@@ -222,6 +223,15 @@ evc_time_parse(const char *text, TimestampTz *time)
 	return true;
 }
 
+/* Write a number of so many digits and what follows it; return where it ends. */
+static char *
+put(char *to, int value, int digits, char after)
+{
+	to = pg_ultostr_zeropad(to, value, digits);
+	*to++ = after;
+	return to;
+}
+
 /*
  * evc_time_format
  *		Write a time in UTC with Z, "" for EVC_NO_TIME.
@@ -234,19 +244,28 @@ evc_time_format(TimestampTz time)
 	struct pg_tm tm;
 	fsec_t		fsec;
 	char	   *text;
-	size_t		len;
+	char	   *end;
 
 	if (TIMESTAMP_NOT_FINITE(time) ||
 		timestamp2tm(time, NULL, &tm, &fsec, NULL, NULL) != 0)
 		return "";
 
-	text = psprintf("%04d-%02d-%02dT%02d:%02d:%02d.%06d",
-					tm.tm_year, tm.tm_mon, tm.tm_mday,
-					tm.tm_hour, tm.tm_min, tm.tm_sec, (int) fsec);
-	for (len = strlen(text); text[len - 1] == '0'; len--)
-		;
-	if (text[len - 1] == '.')
-		len--;
-	text[len] = '\0';
-	return psprintf("%sZ", text);
+	text = end = palloc(MAXDATELEN + 1);
+	if (tm.tm_year < 0)
+		*end++ = '-';
+	end = put(end, abs(tm.tm_year), 4, '-');
+	end = put(end, tm.tm_mon, 2, '-');
+	end = put(end, tm.tm_mday, 2, 'T');
+	end = put(end, tm.tm_hour, 2, ':');
+	end = put(end, tm.tm_min, 2, ':');
+	end = pg_ultostr_zeropad(end, tm.tm_sec, 2);
+	if (fsec != 0)
+	{
+		*end++ = '.';
+		end = pg_ultostr_zeropad(end, fsec, 6);
+		while (end[-1] == '0')
+			end--;
+	}
+	strcpy(end, "Z");
+	return text;
 }
