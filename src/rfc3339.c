@@ -193,7 +193,8 @@ read_offset(const char **p, int64 *usecs)
  * evc_time_parse
  *		Read a time; an empty text is EVC_NO_TIME.
  *
- * Returns false if the text is no ISO 8601 time with an offset.
+ * Returns false if the text is no ISO 8601 time with an offset, or not of the
+ * years 0000 to 9999 in UTC.
  */
 bool
 evc_time_parse(const char *text, TimestampTz *time)
@@ -202,6 +203,7 @@ evc_time_parse(const char *text, TimestampTz *time)
 	int			day;
 	int64		time_of_day;
 	int64		offset;
+	int64		utc;
 
 	*time = EVC_NO_TIME;
 	if (*p == '\0')
@@ -217,9 +219,12 @@ evc_time_parse(const char *text, TimestampTz *time)
 		*p != '\0')
 		return false;
 
-	/* four digits of year are far from any overflow */
-	*time = (int64) (day - POSTGRES_EPOCH_JDATE) * USECS_PER_DAY +
-		time_of_day - offset;
+	/* what could not be written in UTC with four digits of year is refused */
+	utc = day * USECS_PER_DAY + time_of_day - offset;
+	if (utc < date2j(0, 1, 1) * USECS_PER_DAY ||
+		utc >= date2j(10000, 1, 1) * USECS_PER_DAY)
+		return false;
+	*time = utc - POSTGRES_EPOCH_JDATE * USECS_PER_DAY;
 	return true;
 }
 

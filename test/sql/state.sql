@@ -78,6 +78,8 @@ SELECT evcharge.load_state(test.wire('ChargePointState', '{"id":"STA","connector
 SELECT evcharge.load_state(test.wire('ChargePointState', '{"id":"STA","connectors":{"-1":{}}}'));
 SELECT evcharge.load_state(test.wire('ChargePointState', '{"id":"STA","transactions":{"1":{"startTime":"2026-01-01T08:00:00"}}}'));
 SELECT evcharge.load_state(test.wire('ChargePointState', '{"id":"STA","transactions":{"1":{"endTime":"x"}}}'));
+SELECT evcharge.load_state(test.wire('ChargePointState', '{"id":"STA","transactions":{"1":{"endTime":"9999-12-31T23:30:00-01:00"}}}'));
+SELECT evcharge.load_state(test.wire('ChargePointState', '{"id":"STA","transactions":{"1":{"endTime":"0000-01-01T00:30:00+01:00"}}}'));
 SELECT evcharge.load_state(test.wire('ChargePointState', '{"id":"STA","transactions":{"0":{}}}'));
 SELECT evcharge.load_state(test.wire('ChargePointState', '{"id":"STA","authList":{"A":{},"a":{}}}'));
 SELECT evcharge.load_state(test.wire('ChargePointState', '{"id":"STA","authList":{"A":{"authData":{"idTag":"B"}}}}'));
