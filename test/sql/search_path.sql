@@ -116,6 +116,8 @@ SELECT count(*) FROM evcharge.check_integrity();
 
 -- also where the session has seen other tables before, or none
 \set database :DBNAME
+SET client_min_messages = warning;
+DROP DATABASE IF EXISTS regress_evcharge_path;
 CREATE DATABASE regress_evcharge_path;
 \c regress_evcharge_path
 CREATE TABLE heard (heard text);
