@@ -590,6 +590,8 @@ static struct
 	uint32		running;		/* executions that have not come to their end */
 }			kept[QUERY_COUNT];
 static bool tables_checked = false;
+static Oid	known_owner = InvalidOid;	/* of the tables */
+static uint64 relation_changes = 0;
 static planner_hook_type next_planner = NULL;
 
 /* an option of cursors that the server does not know: a statement of ours */
@@ -1220,6 +1222,20 @@ forget_check(Datum arg, int cacheid, uint32 hashvalue)
 }
 
 /*
+ * forget_owner
+ *		Look up the owner of the tables again after a table or schema changed.
+ */
+static void
+forget_owner(Datum arg, int cacheid, uint32 hashvalue)
+{
+	(void) arg;
+	(void) cacheid;
+	(void) hashvalue;
+	known_owner = InvalidOid;
+	relation_changes++;
+}
+
+/*
  * evc_store_init
  *		Watch for changes of the tables' version, and for plans to be made.
  */
@@ -1229,14 +1245,16 @@ evc_store_init(void)
 	next_planner = planner_hook;
 	planner_hook = plan_statement;
 	CacheRegisterSyscacheCallback(PROCOID, forget_check, (Datum) 0);
+	CacheRegisterSyscacheCallback(RELOID, forget_owner, (Datum) 0);
+	CacheRegisterSyscacheCallback(NAMESPACEOID, forget_owner, (Datum) 0);
 }
 
 /*
- * owner_of_tables
- *		Return the owner of the tables, as whom all SQL here runs.
+ * find_owner
+ *		Look up the owner of the tables.
  */
 static Oid
-owner_of_tables(void)
+find_owner(void)
 {
 	Oid			schema = get_namespace_oid("evcharge", true);
 	Oid			relation = InvalidOid;
@@ -1257,6 +1275,27 @@ owner_of_tables(void)
 	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
 	ReleaseSysCache(tuple);
 	return owner;
+}
+
+/*
+ * owner_of_tables
+ *		Return the owner of the tables, as whom all SQL here runs.
+ *
+ * It is remembered unless a table or a schema changed while it was looked up.
+ */
+static Oid
+owner_of_tables(void)
+{
+	if (!OidIsValid(known_owner))
+	{
+		uint64		changes = relation_changes;
+		Oid			owner = find_owner();
+
+		if (changes != relation_changes)
+			return owner;
+		known_owner = owner;
+	}
+	return known_owner;
 }
 
 /*
