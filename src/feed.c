@@ -445,6 +445,7 @@ read_events(Feed *feed)
 		.after = cursor->after,
 		.after_charge_point_id = cursor->after_charge_point_id,
 		.after_event_id = cursor->after_event_id,
+		.few = feed->rows == NULL,
 	};
 	uint64	   *late = palloc(sizeof(uint64) * (cursor->read.count + 1));
 

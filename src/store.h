@@ -240,6 +240,7 @@ typedef struct EvcFeedRange
 	uint64		after;
 	const char *after_charge_point_id;
 	int64		after_event_id;
+	bool		few;			/* there is hardly more than the limit */
 } EvcFeedRange;
 
 extern char *evc_store_read_place(EvcStore *store);
