@@ -2699,14 +2699,18 @@ evc_store_last_writer(EvcStore *store, int64 cluster)
 static void
 fill_feed(void *to, Columns *c)
 {
-	static const char types[EVC_FEED_COLUMNS] = "tltiittttzz";
+	static const char types[] = "tltiittttzz";
 	EvcFeedEvent *row = to;
 
 	for (int i = 0; i < EVC_FEED_COLUMNS; i++)
 	{
 		row->values[i] = next(c, &row->isnull[i]);
-		if (types[i] == 't' && !row->isnull[i])
+		if (row->isnull[i])
+			continue;
+		if (types[i] == 't')
 			row->values[i] = PointerGetDatum(DatumGetTextPCopy(row->values[i]));
+		else if (types[i] != 'i')	/* by reference where Datums have 32 bits */
+			row->values[i] = Int64GetDatum(DatumGetInt64(row->values[i]));
 	}
 	row->written_by = (uint64) next_long(c);
 	row->charge_point_id = TextDatumGetCString(row->values[0]);
