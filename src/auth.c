@@ -328,7 +328,7 @@ evc_set_authorization(PG_FUNCTION_ARGS)
 						 "An entry has an id tag or a consumer.");
 
 	evc_call_begin(&call, id, false);
-	if (!evc_call_lock(&call, (EvcReserve) {.events = 1, .list_version = true}))
+	if (!evc_call_lock(&call, (EvcReserve) {.events = 1, .counter = EVC_LIST_VERSIONS}))
 		evc_check_failed("charge_point_id", call.id,
 						 "There is no such charge point.");
 

@@ -119,16 +119,16 @@ lock(EvcCall *call, TimestampTz seen, EvcReserve reserve)
 
 	if (!evc_store_lock(&call->store, seen, reserve, row))
 	{
-		if (!reserve.transaction && !reserve.list_version)
+		if (reserve.counter == EVC_NO_COUNTER)
 			return false;
-		reserve.transaction = reserve.list_version = false;
+		reserve.counter = EVC_NO_COUNTER;
 		if (!evc_store_lock(&call->store, seen, reserve, row))
 			return false;
 	}
 	call->locked = *row;
 	row->last_event_id -= reserve.events;
-	row->last_transaction_id -= reserve.transaction;
-	row->auth_list_version -= reserve.list_version;
+	row->last_transaction_id -= reserve.counter == EVC_TRANSACTION_IDS;
+	row->auth_list_version -= reserve.counter == EVC_LIST_VERSIONS;
 	return true;
 }
 
@@ -184,8 +184,10 @@ register_and_lock(EvcCall *call, TimestampTz seen, EvcReserve reserve,
  * never refused.  That it did not boot first is odd.
  */
 void
-evc_call_lock_report(EvcCall *call, EvcReserve reserve, bool boot)
+evc_call_lock_report(EvcCall *call, int events, bool boot)
 {
+	EvcReserve	reserve = {.events = events};
+
 	if (lock(call, call->now, reserve))
 		return;
 	if (register_and_lock(call, call->now, reserve,

@@ -43,7 +43,7 @@ extern void evc_call_begin(EvcCall *call, text *id, bool read_only);
 extern void evc_call_begin_report(EvcCall *call, text *id,
 								  struct EvcSetPoint *point);
 extern bool evc_call_lock(EvcCall *call, EvcReserve reserve);
-extern void evc_call_lock_report(EvcCall *call, EvcReserve reserve, bool boot);
+extern void evc_call_lock_report(EvcCall *call, int events, bool boot);
 extern bool evc_call_lock_or_register(EvcCall *call, EvcReserve reserve,
 									  const char *registration);
 

@@ -54,7 +54,7 @@ boot(text *id, const void *bytes, size_t len)
 	EvcCall		call;
 
 	evc_call_begin(&call, id, false);
-	evc_call_lock_report(&call, (EvcReserve) {.events = 1}, true);
+	evc_call_lock_report(&call, 1, true);
 	for (int i = 0; i < EVC_BOOT_FIELDS; i++)
 		if (*fields[i] == '\0')
 			fields[i] = NULL;
@@ -265,7 +265,7 @@ report_connector(text *id, const void *bytes, size_t len,
 	EvcCall		call;
 
 	evc_call_begin_report(&call, id, context->point);
-	evc_call_lock_report(&call, (EvcReserve) {.events = 1}, false);
+	evc_call_lock_report(&call, 1, false);
 
 	if (info->id < 0)
 		evc_call_anomaly(&call, "connector_id_invalid", info->id, EVC_NO_ID,
@@ -700,7 +700,7 @@ report_transaction(text *id, const void *bytes, size_t len)
 	EvcCall		call;
 
 	evc_call_begin(&call, id, false);
-	evc_call_lock_report(&call, (EvcReserve) {.events = 1}, false);
+	evc_call_lock_report(&call, 1, false);
 
 	started_at = read_time(&call, "start_time", info->start_time,
 						   known_id(info->connector_id), known_id(info->id));
@@ -764,7 +764,7 @@ report_progress(text *id, const void *bytes, size_t len,
 	EvcCall		call;
 
 	evc_call_begin_report(&call, id, context->point);
-	evc_call_lock_report(&call, (EvcReserve) {.events = 1}, false);
+	evc_call_lock_report(&call, 1, false);
 
 	found = find_progressing(&call, transaction_id, &transaction);
 	evc_transaction_set_progress(&sample, data, at);
@@ -814,7 +814,7 @@ report_log(text *id, const void *bytes, size_t len)
 	EvcCall		call;
 
 	evc_call_begin(&call, id, false);
-	evc_call_lock_report(&call, (EvcReserve) {.events = 1}, false);
+	evc_call_lock_report(&call, 1, false);
 	logged_at = read_time(&call, "current_time", data->current_time,
 						  EVC_NO_ID, EVC_NO_ID);
 	if (logged_at == EVC_NO_TIME ||
@@ -997,7 +997,7 @@ evc_heartbeat(PG_FUNCTION_ARGS)
 	EvcCall		call;
 
 	evc_call_begin(&call, evc_arg_id(fcinfo, 0), false);
-	evc_call_lock_report(&call, (EvcReserve) {0}, false);
+	evc_call_lock_report(&call, 0, false);
 	evc_call_end(&call);
 	PG_RETURN_TIMESTAMPTZ(call.now);
 }

@@ -213,7 +213,7 @@ authorize(text *id, const void *bytes, size_t len)
 	evc_check_length("consumer_public_key", request->consumer_public_key,
 					 0, EVC_MAX_CONSUMER_KEY);
 	begin(&call, id, request->charge_point_client_id, false);
-	if (evc_call_lock(&call, (EvcReserve) {.events = 1, .list_version = true}))
+	if (evc_call_lock(&call, (EvcReserve) {.events = 1, .counter = EVC_LIST_VERSIONS}))
 		refusal = authorize_consumer(&call, request->consumer_public_key);
 	else
 		refusal = refuse_unknown(&call);
@@ -362,7 +362,7 @@ start_transaction(text *id, const void *bytes, size_t len,
 	EvcCall		call;
 
 	begin(&call, id, request->charge_point_client_id, false);
-	if (evc_call_lock(&call, (EvcReserve) {.events = 1, .transaction = true}))
+	if (evc_call_lock(&call, (EvcReserve) {.events = 1, .counter = EVC_TRANSACTION_IDS}))
 		refusal = start(&call, request, reading);
 	else
 		refusal = refuse_unknown(&call);
@@ -470,7 +470,7 @@ stop_transaction(text *id, const void *bytes, size_t len,
 	if (!evc_keep_authorization)
 	{
 		reserve.events++;
-		reserve.list_version = true;
+		reserve.counter = EVC_LIST_VERSIONS;
 	}
 
 	begin(&call, id, request->charge_point_client_id, false);

@@ -107,7 +107,7 @@ void
 evc_set_lock(EvcSetPoint *point, EvcReserve reserve, EvcChargePoint *row)
 {
 	Assert(point->known);
-	Assert(!reserve.transaction && !reserve.list_version);
+	Assert(reserve.counter == EVC_NO_COUNTER);
 	point->row.last_event_id += reserve.events;
 	*row = point->row;
 }

@@ -1415,28 +1415,24 @@ bool
 evc_store_lock(EvcStore *store, TimestampTz seen, EvcReserve reserve,
 			   EvcChargePoint *row)
 {
+	static const StoreQuery locks[] = {
+		[EVC_NO_COUNTER] = LOCK_FOR_REQUEST,
+		[EVC_TRANSACTION_IDS] = LOCK_FOR_TRANSACTION,
+		[EVC_LIST_VERSIONS] = LOCK_FOR_LIST,
+	};
 	Parameters	p = parameters(store);
 
-	StoreQuery	lock = LOCK_FOR_REQUEST;
-
-	Assert((seen != EVC_NO_TIME) + reserve.transaction +
-		   reserve.list_version <= 1);
+	Assert(seen == EVC_NO_TIME || reserve.counter == EVC_NO_COUNTER);
 	if (store->point != NULL)
 	{
 		evc_set_lock(store->point, reserve, row);
 		return true;
 	}
 	add_int(&p, reserve.events);
-	if (seen != EVC_NO_TIME)
-	{
-		lock = LOCK_FOR_REPORT;
-		add_time(&p, seen);
-	}
-	else if (reserve.transaction)
-		lock = LOCK_FOR_TRANSACTION;
-	else if (reserve.list_version)
-		lock = LOCK_FOR_LIST;
-	return read_row(store, lock, &p, fill_charge_point, row);
+	if (seen == EVC_NO_TIME)
+		return read_row(store, locks[reserve.counter], &p, fill_charge_point, row);
+	add_time(&p, seen);
+	return read_row(store, LOCK_FOR_REPORT, &p, fill_charge_point, row);
 }
 
 /*

@@ -99,11 +99,17 @@ typedef struct EvcRemoval
  * What a call expects to use of the counters.  The lock takes it in advance,
  * so that the usual call updates the row of the charge point once.
  */
+typedef enum EvcCounter
+{
+	EVC_NO_COUNTER,
+	EVC_TRANSACTION_IDS,
+	EVC_LIST_VERSIONS
+} EvcCounter;
+
 typedef struct EvcReserve
 {
 	int			events;
-	bool		transaction;	/* an id for one */
-	bool		list_version;
+	EvcCounter	counter;		/* of which one more is taken */
 } EvcReserve;
 
 /*
