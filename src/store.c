@@ -833,7 +833,8 @@ typedef void (*Receive) (void *to, Columns *c);
 
 /*
  * Hands on each row that the executor gives, while it stands: no copy is made
- * of it, and nothing of it by reference outlasts the call.
+ * of it, and nothing of it by reference outlasts the call.  It also counts them,
+ * for the server counts only what it keeps itself.
  */
 typedef struct Receiver
 {
@@ -841,6 +842,7 @@ typedef struct Receiver
 	Receive		receive;
 	void	   *to;
 	MemoryContext context;
+	uint64		count;
 } Receiver;
 
 static bool
@@ -850,27 +852,12 @@ receive_row(TupleTableSlot *slot, DestReceiver *base)
 	Columns		c = {.values = slot->tts_values, .isnull = slot->tts_isnull};
 	MemoryContext old;
 
-	if (receiver->receive == NULL)
-		return true;
+	receiver->count++;
 	slot_getallattrs(slot);
 	old = MemoryContextSwitchTo(receiver->context);
 	receiver->receive(receiver->to, &c);
 	MemoryContextSwitchTo(old);
 	return true;
-}
-
-static void
-receive_begin(DestReceiver *base, int operation, TupleDesc desc)
-{
-	(void) base;
-	(void) operation;
-	(void) desc;
-}
-
-static void
-receive_end(DestReceiver *base)
-{
-	(void) base;
 }
 
 /*
@@ -895,8 +882,8 @@ parameter_list(StoreQuery query, const Parameters *p)
 
 /*
  * run
- *		Execute a query, hand each row that it gives to "receive", unless that is
- *		NULL, and return the number of rows that it gave or touched.
+ *		Execute a query, hand each row that it gives to "receive", and return how
+ *		many those were; or, if that is NULL, how many rows it touched.
  *
  * An execution that ends in an error stays counted as running, and the plan is
  * then kept as it is.
@@ -905,37 +892,33 @@ static uint64
 run(StoreQuery query, const Parameters *p, bool read_only, Receive receive,
 	void *to)
 {
-	SPIPlanPtr	plan = plan_of(query);
 	Receiver	receiver = {
-		.base = {
-			.receiveSlot = receive_row,
-			.rStartup = receive_begin,
-			.rShutdown = receive_end,
-			.rDestroy = receive_end,
-			.mydest = DestNone,
-		},
+		.base = *None_Receiver,
 		.receive = receive,
 		.to = to,
 		.context = CurrentMemoryContext,
 	};
+	SPIPlanPtr	plan = plan_of(query);
 	SPIExecuteOptions options = {
 		.params = parameter_list(query, p),
 		.read_only = read_only,
-		.dest = &receiver.base,
+		.dest = receive == NULL ? NULL : &receiver.base,
 	};
 	int			result;
 
+	receiver.base.receiveSlot = receive_row;
 	kept[query].running++;
 	if (!read_only)
 		evc_constraint_give(kept[query].text);
 	result = SPI_execute_plan_extended(plan, &options);
+	MemoryContextSwitchTo(receiver.context);	/* SPI leaves its own */
 	evc_constraint_give(NULL);
 	kept[query].running--;
 	if (result < 0)
 		elog(ERROR, "could not run query %d: %s", query,
 			 SPI_result_code_string(result));
 	pfree(options.params);
-	return SPI_processed;
+	return receive == NULL ? SPI_processed : receiver.count;
 }
 
 static Datum
@@ -1161,6 +1144,13 @@ read_row(EvcStore *store, StoreQuery query, const Parameters *p, Receive fill,
 	return run(query, p, store->read_only, fill, to) > 0;
 }
 
+static void
+ignore(void *to, Columns *c)
+{
+	(void) to;
+	(void) c;
+}
+
 /*
  * has_row
  *		Tell whether a query gives a row.
@@ -1168,7 +1158,7 @@ read_row(EvcStore *store, StoreQuery query, const Parameters *p, Receive fill,
 static bool
 has_row(EvcStore *store, StoreQuery query, const Parameters *p)
 {
-	return run(query, p, store->read_only, NULL, NULL) > 0;
+	return run(query, p, store->read_only, ignore, NULL) > 0;
 }
 
 /* Structs that are filled with the rows of a query. */
@@ -2043,6 +2033,7 @@ evc_store_has_status_event(EvcStore *store, int32 connector_id,
 						   TimestampTz at, const char *status)
 {
 	Parameters	p = parameters(store);
+
 	if (store->point != NULL &&
 		evc_set_has_status_event(store->point, connector_id, at, status))
 		return true;
@@ -2061,6 +2052,7 @@ bool
 evc_store_has_anomaly(EvcStore *store, const EvcEvent *event, bool any_time)
 {
 	Parameters	p = parameters(store);
+
 	if (store->point != NULL &&
 		evc_set_has_anomaly(store->point, event, any_time))
 		return true;
@@ -2543,24 +2535,14 @@ evc_store_write_set(const EvcSet *set)
  * ---------------------------------------------------------------------------
  */
 
-/* Texts in a context. */
-typedef struct Texts
-{
-	MemoryContext context;
-	List	   *texts;
-} Texts;
-
 static void
 add_copy(void *to, Columns *c)
 {
-	Texts	   *list = to;
+	List	  **texts = to;
 	bool		isnull;
-	Datum		value = next(c, &isnull);
-	MemoryContext old = MemoryContextSwitchTo(list->context);
 
+	*texts = lappend(*texts, DatumGetTextPCopy(next(c, &isnull)));
 	Assert(!isnull);
-	list->texts = lappend(list->texts, DatumGetTextPCopy(value));
-	MemoryContextSwitchTo(old);
 }
 
 /*
@@ -2577,14 +2559,16 @@ evc_store_list_expiring(EvcStore *store, TimestampTz started,
 						MemoryContext context)
 {
 	Parameters	p = {0};
-	Texts		ids = {.context = context};
+	List	   *ids = NIL;
+	MemoryContext old = MemoryContextSwitchTo(context);
 
 	add(&p, TimestampTzGetDatum(started), false);
 	add(&p, TimestampTzGetDatum(unconfirmed), false);
 	add_time(&p, now);
 	add_int(&p, limit);
 	run(LIST_EXPIRING, &p, store->read_only, add_copy, &ids);
-	return ids.texts;
+	MemoryContextSwitchTo(old);
+	return ids;
 }
 
 /* The live entries of the list that are Accepted and past their expiry. */
@@ -2725,21 +2709,6 @@ add_xids(Parameters *p, const uint64 *xids, int count)
 										   TYPALIGN_DOUBLE)), false);
 }
 
-static int
-compare_feed(const ListCell *a, const ListCell *b)
-{
-	const EvcFeedEvent *x = lfirst(a);
-	const EvcFeedEvent *y = lfirst(b);
-	int			order;
-
-	if (x->written_by != y->written_by)
-		return x->written_by < y->written_by ? -1 : 1;
-	order = strcmp(x->charge_point_id, y->charge_point_id);
-	if (order != 0)
-		return order;
-	return (x->event_id > y->event_id) - (x->event_id < y->event_id);
-}
-
 /*
  * read_feed
  *		Read with one query what the transactions of a range wrote.
@@ -2765,6 +2734,21 @@ read_feed(EvcStore *store, StoreQuery query, const EvcFeedRange *range,
 	add(&p, UInt64GetDatum(oldest), false);
 
 	return read_rows(store, query, &p, fill_feed, sizeof(EvcFeedEvent));
+}
+
+static int
+compare_feed(const ListCell *a, const ListCell *b)
+{
+	const EvcFeedEvent *x = lfirst(a);
+	const EvcFeedEvent *y = lfirst(b);
+	int			order;
+
+	if (x->written_by != y->written_by)
+		return x->written_by < y->written_by ? -1 : 1;
+	order = strcmp(x->charge_point_id, y->charge_point_id);
+	if (order != 0)
+		return order;
+	return (x->event_id > y->event_id) - (x->event_id < y->event_id);
 }
 
 /*
