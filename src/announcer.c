@@ -59,7 +59,7 @@
 
 #define MAX_ANNOUNCERS	64		/* databases */
 #define MAX_EVENTS		5000	/* that one transaction announces */
-#define PAUSE			4		/* ms behind events, in which others gather */
+#define MAX_REST		5		/* ms between rounds, in which events gather */
 #define PREPARED_PAUSE	100		/* ms after which prepared ones are looked for */
 #define RETRY_PAUSE		1000	/* ms before an announcer is started again */
 #define START_LIMIT		60000	/* ms in which a process must appear */
@@ -575,6 +575,23 @@ rest(long ms)
 }
 
 /*
+ * rest_behind
+ *		Rest behind a round that announced some events.
+ *
+ * What a round costs depends little on their number; so the more there are, the
+ * longer it pays to let others gather.  Half of those then wait for at most half
+ * of the time between two rounds.
+ */
+static void
+rest_behind(int count)
+{
+	TimestampTz next = TimestampTzPlusMilliseconds(GetCurrentStatementStartTimestamp(),
+												   Min(count, MAX_REST));
+
+	rest(TimestampDifferenceMilliseconds(GetCurrentTimestamp(), next));
+}
+
+/*
  * set
  *		Choose a setting for this process, whatever the database has.
  */
@@ -647,7 +664,7 @@ evc_announcer_main(Datum argument)
 		if (count >= MAX_EVENTS)
 			continue;
 		if (count > 0)
-			rest(PAUSE);
+			rest_behind(count);
 		/* what is not prepared any more may have been committed meanwhile */
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_EXIT_ON_PM_DEATH |
 						 (prepared || looked ? WL_TIMEOUT : 0),
