@@ -40,8 +40,12 @@ PROVE_TESTS  = test/t/*.pl
 # The server's headers are not ours to warn about: -isystem keeps -Wextra to src/.
 PG_CONFIG    = pg_config
 PG_CPPFLAGS  = -isystem $(shell $(PG_CONFIG) --includedir-server)
-PG_CFLAGS    = -Wall -Wextra -MMD -MP
-SHLIB_LINK   = -lprotobuf-c
+PG_CFLAGS    = -Wall -Wextra -MMD -MP $(DIRECT_CALLS)
+SHLIB_LINK   = -Wl,-Bsymbolic-functions -lprotobuf-c
+
+# Calls go straight to where they lead, not by way of a table of jumps: jumps and
+# table were one in a hundred of the cache lines that a transition touches.
+DIRECT_CALLS = -fno-plt -fno-semantic-interposition
 
 PGXS := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)
