@@ -40,12 +40,11 @@ PROVE_TESTS  = test/t/*.pl
 # The server's headers are not ours to warn about: -isystem keeps -Wextra to src/.
 PG_CONFIG    = pg_config
 PG_CPPFLAGS  = -isystem $(shell $(PG_CONFIG) --includedir-server)
-PG_CFLAGS    = -Wall -Wextra -MMD -MP $(DIRECT_CALLS)
-SHLIB_LINK   = -Wl,-Bsymbolic-functions -lprotobuf-c
 
-# Calls go straight to where they lead, not by way of a table of jumps: jumps and
-# table were one in a hundred of the cache lines that a transition touches.
-DIRECT_CALLS = -fno-plt -fno-semantic-interposition
+# Calls within the library are direct, and those out of it take no table of jumps:
+# jumps and table were one in a hundred of the cache lines that a transition touches.
+PG_CFLAGS    = -Wall -Wextra -MMD -MP -fno-plt -fno-semantic-interposition
+SHLIB_LINK   = -Wl,-Bsymbolic-functions -lprotobuf-c
 
 PGXS := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)
