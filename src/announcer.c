@@ -59,7 +59,7 @@
 
 #define MAX_ANNOUNCERS	64		/* databases */
 #define MAX_EVENTS		5000	/* that one transaction announces */
-#define MAX_REST		5		/* ms between rounds, in which events gather */
+#define MAX_REST		6		/* ms between rounds, in which events gather */
 #define PREPARED_PAUSE	100		/* ms after which prepared ones are looked for */
 #define RETRY_PAUSE		1000	/* ms before an announcer is started again */
 #define START_LIMIT		60000	/* ms in which a process must appear */
