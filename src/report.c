@@ -9,6 +9,7 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "common/shortest_dec.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
@@ -747,6 +748,25 @@ find_progressing(EvcCall *call, int32 transaction_id,
 }
 
 /*
+ * offered_text
+ *		Write what a charge point offers, as in "16 A, 230.5 V".
+ */
+static char *
+offered_text(const Gateway__EVChargingStatusData *data)
+{
+	char		current[FLOAT_SHORTEST_DECIMAL_LEN];
+	char		voltage[FLOAT_SHORTEST_DECIMAL_LEN];
+
+	float_to_shortest_decimal_buf(data->current_offered, current);
+	float_to_shortest_decimal_buf(data->voltage_offered, voltage);
+	return psprintf("%s%s%s, %s%s%s",
+					current, *data->current_unit ? " " : "",
+					data->current_unit,
+					voltage, *data->voltage_unit ? " " : "",
+					data->voltage_unit);
+}
+
+/*
  * report_progress
  *		Record an EVChargingStatusData, OCPP's MeterValues (section 4.7).
  */
@@ -787,13 +807,7 @@ report_progress(text *id, const void *bytes, size_t len,
 		evc_store_update_transaction(&call.store, &transaction);
 		evc_call_event(&call, EVC_TRANSACTION_PROGRESS,
 					   transaction.connector_id, transaction.transaction_id,
-					   NULL, psprintf("%g%s%s, %g%s%s",
-									  data->current_offered,
-									  *data->current_unit ? " " : "",
-									  data->current_unit,
-									  data->voltage_offered,
-									  *data->voltage_unit ? " " : "",
-									  data->voltage_unit), at);
+					   NULL, offered_text(data), at);
 	}
 	evc_call_end(&call);
 }

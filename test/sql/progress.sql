@@ -10,6 +10,7 @@ SELECT test.progress(1, '16', '2026-01-01 08:10Z');
 SELECT test.progress(1, '32', '2026-01-01 08:20Z');
 SELECT test.progress(1, '32', '2026-01-01 08:20Z');		-- repeated
 SELECT test.progress(1, '8', '2026-01-01 08:15Z');		-- late: history only
+SELECT test.progress(1, '16.123457', '2026-01-01 08:25Z');		-- as exact as float4
 SELECT current_offered, current_unit, voltage_offered, voltage_unit, progress_at AT TIME ZONE 'UTC' AS at
 FROM evcharge.transaction WHERE charge_point_id = 'PRG';
 SELECT sampled_at AT TIME ZONE 'UTC' AS at, current_offered FROM evcharge.meter_sample
