@@ -5,6 +5,9 @@
 -- it.  There is no foreign key, sequence or trigger between them: ids come from
 -- the counters in charge_point, whose row is also the lock of a call.
 --
+-- What identifies something compares by its bytes, which costs less than the
+-- rules of a language, and no index depends on the C library's version of them.
+--
 -- The server reads a CHECK constraint anew for each statement that writes the
 -- table, so the few that stand here say what no code could make up for.
 -- ---------------------------------------------------------------------------
@@ -15,7 +18,7 @@ SET search_path = pg_catalog, pg_temp
 AS $install$
 
 CREATE TABLE evcharge.charge_point (
-	charge_point_id				text NOT NULL,
+	charge_point_id				text COLLATE "C" NOT NULL,
 	registration				evcharge.registration_status NOT NULL,
 	status						evcharge.connector_status,
 	status_since				timestamptz,
@@ -69,7 +72,7 @@ COMMENT ON COLUMN evcharge.charge_point.booted_at IS 'When its last BootNotifica
 COMMENT ON COLUMN evcharge.charge_point.last_seen_at IS 'When its last report of any kind arrived';
 
 CREATE TABLE evcharge.connector (
-	charge_point_id		text NOT NULL,
+	charge_point_id		text COLLATE "C" NOT NULL,
 	connector_id		int4 NOT NULL,
 	status				evcharge.connector_status,
 	status_since		timestamptz,
@@ -90,11 +93,11 @@ COMMENT ON COLUMN evcharge.connector.status_before_fault IS 'While Faulted: the 
 COMMENT ON COLUMN evcharge.connector.transaction_id IS 'The open transaction on this connector, or NULL';
 
 CREATE TABLE evcharge.transaction (
-	charge_point_id		text NOT NULL,
+	charge_point_id		text COLLATE "C" NOT NULL,
 	transaction_id		int4 NOT NULL,
 	connector_id		int4 NOT NULL,
-	id_tag				text,
-	consumer_key		text,
+	id_tag				text COLLATE "C",
+	consumer_key		text COLLATE "C",
 	started_at			timestamptz,
 	start_meter			int4,
 	confirmed_at		timestamptz,
@@ -142,9 +145,9 @@ COMMENT ON COLUMN evcharge.transaction.voltage_unit IS 'Unit of voltage_offered 
 COMMENT ON COLUMN evcharge.transaction.progress_at IS 'Time of the last progress; NULL if it came without a time';
 
 CREATE TABLE evcharge.auth (
-	charge_point_id	text NOT NULL,
-	id_tag			text NOT NULL,
-	consumer_key	text,
+	charge_point_id	text COLLATE "C" NOT NULL,
+	id_tag			text COLLATE "C" NOT NULL,
+	consumer_key	text COLLATE "C",
 	transaction_id	int4,
 	status			evcharge.authorization_status,
 	expires_at		timestamptz,
@@ -177,14 +180,14 @@ COMMENT ON COLUMN evcharge.auth.list_version IS 'List version that last changed 
 COMMENT ON COLUMN evcharge.auth.removed_at IS 'When the entry left the list; NULL while it is live';
 
 CREATE TABLE evcharge.event (
-	charge_point_id		text NOT NULL,
+	charge_point_id		text COLLATE "C" NOT NULL,
 	event_id			int8 NOT NULL,
 	kind				text NOT NULL,
 	connector_id		int4,
 	transaction_id		int4,
 	old_value			text,
 	new_value			text,
-	reason				text,
+	reason				text COLLATE "C",
 	detail				text,
 	occurred_at			timestamptz NOT NULL,
 	recorded_at			timestamptz NOT NULL,
@@ -223,7 +226,7 @@ COMMENT ON COLUMN evcharge.event.cluster IS 'System identifier of the cluster th
 COMMENT ON COLUMN evcharge.event.written_by IS 'Transaction id that wrote the event, for events_since()';
 
 CREATE TABLE evcharge.meter_sample (
-	charge_point_id	text NOT NULL,
+	charge_point_id	text COLLATE "C" NOT NULL,
 	transaction_id	int4 NOT NULL,
 	sampled_at		timestamptz NOT NULL,
 	current_offered	float4 NOT NULL,
@@ -243,7 +246,7 @@ COMMENT ON COLUMN evcharge.meter_sample.voltage_offered IS 'Voltage offered to t
 COMMENT ON COLUMN evcharge.meter_sample.voltage_unit IS 'Unit of the voltage, V';
 
 CREATE TABLE evcharge.gateway_log (
-	charge_point_id	text NOT NULL,
+	charge_point_id	text COLLATE "C" NOT NULL,
 	event_id		int8 NOT NULL,
 	logged_at		timestamptz NOT NULL,
 	is_error		bool NOT NULL,
@@ -283,7 +286,9 @@ COMMENT ON FUNCTION evcharge.install_tables() IS
 'Make the tables of evcharge; called by install()';
 
 -- One step from each version to the next; a step that was released is frozen.
--- A fresh table and one that took the steps are equal.
+-- A fresh table and one that took the steps are equal, but for the collation of
+-- what identifies something in tables of version 1: it cannot be changed under
+-- the views of users.
 CREATE FUNCTION evcharge.upgrade_tables(version int4) RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp

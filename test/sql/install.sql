@@ -145,6 +145,12 @@ SELECT evcharge.install();
 \set VERBOSITY default
 ROLLBACK;
 
+-- No index depends on the locale.
+SELECT indexrelid::regclass AS index_by_locale FROM pg_index
+WHERE indrelid IN (SELECT oid FROM pg_class WHERE relnamespace = 'evcharge'::regnamespace)
+	AND '"default"'::regcollation = ANY (indcollation)
+ORDER BY 1;
+
 -- Whatever users see has a comment.
 SELECT p.oid::regprocedure AS function_without_comment
 FROM pg_proc p
